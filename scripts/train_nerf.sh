@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Train a person's renderer: the head, then the torso.   usage: bash scripts/train_nerf.sh <video_id> [extra tasks/run.py options]
+# PRESET=quick|full
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/lib.sh
+if [[ $# -lt 1 || $1 == -* ]]; then
+    sed -n '2,3p' "$0" >&2
+    exit 2
+fi
+video_id=$1
+shift
+for task in lm3d_nerf lm3d_nerf_torso; do
+    "$(python_bin)" tasks/run.py --config "egs/datasets/videos/$video_id/$task.yaml" --exp_name "$video_id/$task" \
+        --preset "${PRESET:-quick}" "$@"
+done
