@@ -29,7 +29,7 @@ class SyncResult:
     lag: int
     """Frames by which the lips come after the sound; negative: the sound is late."""
     r: float
-    """Correlation at that lag over held-out frames. For timing only: flapping with loudness scores above a real mouth."""
+    """Correlation at that lag over held-out frames. For timing only: flapping with loudness scores above real lips."""
     curve: np.ndarray
     """[31] correlations at lags -15..15."""
 
