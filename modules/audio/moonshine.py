@@ -1,0 +1,99 @@
+"""Features of the Moonshine tiny encoder (MIT licence), which comes inside the ``moonshine_voice`` package.
+
+The encoder's output depends on the position in a pass, so sound is encoded in windows of 4 s every 1 s and blended with
+triangular weights: each row is dominated by windows that hold it near their middle. The ends are mirrored, so that this is
+true there too, and a short clip is treated as the same stretch of a long one. Windows are visited one by one: memory does
+not grow with the length but for the result itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modules.audio.base import HOP, SAMPLE_RATE_HZ, fit_to_frames
+
+_WINDOW, _STEP = 4 * SAMPLE_RATE_HZ, SAMPLE_RATE_HZ
+_ENCODER_HOP, _FIRST_CENTER = 384, 447.5
+"""Samples between encoder frames, and the middle of the first one's receptive field of 895 samples."""
+_DIM = 288
+
+
+def _encoder_path() -> Path:
+    spec = importlib.util.find_spec("moonshine_voice")
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError("the package moonshine-voice is not installed; pip install -r requirements.txt")
+    return Path(spec.submodule_search_locations[0]) / "assets" / "tiny-en" / "encoder_model.ort"
+
+
+@functools.cache
+def _session(num_threads: int) -> Any:
+    import onnxruntime
+
+    path = _encoder_path()
+    if not path.exists():
+        raise FileNotFoundError(f"no Moonshine encoder at {path}; install moonshine-voice==0.0.73, which carries it")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = num_threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+@functools.cache
+def _zscore() -> tuple[np.ndarray, np.ndarray]:
+    with np.load(Path(__file__).with_name("moonshine_zscore.npz"), allow_pickle=False) as constants:
+        return constants["mean"].astype(np.float32), constants["std"].astype(np.float32)
+
+
+class MoonshineEncoder:
+    """Moonshine features, every dimension scaled by fixed constants."""
+
+    name = "moonshine"
+    dim = _DIM
+
+    def __init__(self, num_threads: int = 1) -> None:
+        self.num_threads = num_threads
+
+    def encode(self, wav: np.ndarray) -> np.ndarray:
+        """Return features [2T,288] f32."""
+        mean, std = _zscore()
+        features = self.encode_raw(wav)
+        features -= mean
+        features /= std
+        return features
+
+    def encode_raw(self, wav: np.ndarray) -> np.ndarray:
+        """Return features [2T,288] f32 before scaling."""
+        wav = fit_to_frames(wav)
+        num_rows = len(wav) // HOP
+        total = np.zeros((num_rows, _DIM), np.float32)
+        weights = np.zeros((num_rows, 1), np.float32)
+        for start in range(_STEP - _WINDOW, len(wav), _STEP):
+            rows, values = self._window_rows(_mirrored(wav, start, start + _WINDOW), start, num_rows)
+            weight = 1 - np.abs(rows * HOP + HOP / 2 - start - _WINDOW / 2) / (_WINDOW / 2)
+            total[rows] += weight[:, None].astype(np.float32) * values
+            weights[rows, 0] += weight
+        return total / weights
+
+    def _window_rows(self, window: np.ndarray, start: int, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows whose instant lies between the window's first and last encoder frame, and their values."""
+        inputs = {"input_values": window[None], "attention_mask": np.ones((1, len(window)), np.int64)}
+        frames = _session(self.num_threads).run(None, inputs)[0][0]
+        rows = np.arange(max(0, start // HOP), min(num_rows, (start + _WINDOW) // HOP))
+        position = (rows * HOP + HOP / 2 - start - _FIRST_CENTER) / _ENCODER_HOP
+        inside = (position >= 0) & (position <= len(frames) - 1)
+        rows, position = rows[inside], position[inside]
+        left = np.minimum(position.astype(np.int64), len(frames) - 2)
+        share = (position - left)[:, None].astype(np.float32)
+        return rows, frames[left] * (1 - share) + frames[left + 1] * share
+
+
+def _mirrored(wav: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Return samples ``start ... stop - 1`` of the sound continued by its mirror image on both sides."""
+    period = 2 * len(wav)
+    index = np.arange(start, stop) % period
+    return wav[np.minimum(index, period - 1 - index)]
