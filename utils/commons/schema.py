@@ -1,8 +1,8 @@
 """Typed configuration models.
 
-Every configurable class owns a frozen pydantic model that derives from :class:`Config`. YAML is only its spelling: keys are
-flat, an unknown key is an error, and the string below each field is its documentation (``docs/configuration.md`` is made
-from it). A task's model inherits from the models of the networks it builds, so one flat file configures all of them.
+Every configurable class owns a frozen pydantic model that derives from :class:`Config`. YAML is only its spelling: keys
+are flat, an unknown key is an error, and the string below each field is its documentation (``docs/configuration.md`` is
+made from it). A task's model inherits from the models of the networks it builds, so one flat file configures them all.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ class ConfigError(ValueError):
 
 class DataError(ValueError):
     """Input data that cannot be used; the text says what is wrong, what was found and what to do."""
+
+
+class TrainingError(RuntimeError):
+    """A training run that cannot go on; the text says at which step, why, and where the last checkpoint is."""
 
 
 class Config(BaseModel):

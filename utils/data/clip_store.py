@@ -1,7 +1,7 @@
 """A corpus of talking-head clips as Arrow IPC shards: ``data/binary/<corpus>/``.
 
-``train-00000.arrow``, ``val-00000.arrow``, ... hold one clip a row; ``manifest.json`` names the speech encoder, its width and
-the mean landmarks of every speaker. Shards are memory-mapped: memory does not grow with the corpus.
+``train-00000.arrow``, ``val-00000.arrow``, ... hold one clip a row; ``manifest.json`` names the speech encoder, its width
+and the mean landmarks of every speaker. Shards are memory-mapped: memory does not grow with the corpus.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class CorpusManifest(Config):
     num_clips: dict[str, int]
     """Clips in each split, ``train`` and ``val``."""
     speaker_mean: dict[str, list[list[float]]]
-    """Mean landmarks [68,3] in cm of each speaker over all of the speaker's frames: the neutral shape taken out of the motion."""
+    """Mean landmarks [68,3] in cm of each speaker over all of the speaker's frames: the shape taken out of the motion."""
 
 
 class ClipStore:
@@ -78,7 +78,9 @@ class ClipStore:
         self._open()
 
     def _open(self) -> None:
-        self._readers = [pa.ipc.open_file(pa.memory_map(str(p))) for p in sorted(self.root.glob(f"{self.split}-*.arrow"))]
+        self._readers = [
+            pa.ipc.open_file(pa.memory_map(str(p))) for p in sorted(self.root.glob(f"{self.split}-*.arrow"))
+        ]
         self._index = [(r, b) for r, reader in enumerate(self._readers) for b in range(reader.num_record_batches)]
 
     def __len__(self) -> int:
@@ -94,6 +96,13 @@ class ClipStore:
             lm3d=np.frombuffer(row["lm3d"], np.float32).reshape(frames, 68, 3),
             speech=np.frombuffer(row["speech"], np.float16).reshape(2 * frames, -1),
             f0=np.frombuffer(row["f0"], np.float32),
+        )
+
+    def overview(self) -> tuple[list[str], np.ndarray]:
+        """Return the speaker and the number of frames of every clip, without reading the clips' arrays."""
+        batches = [self._readers[reader].get_batch(batch) for reader, batch in self._index]
+        return [b.column(1)[0].as_py() for b in batches], np.asarray(
+            [b.column(2)[0].as_py() for b in batches], np.int64
         )
 
     def speaker_mean(self, speaker: str) -> np.ndarray:
@@ -120,8 +129,14 @@ def write_corpus(root: Path, clips: Iterable[tuple[str, Clip]], *, name: str, en
     with atomic_dir(root) as folder:
         for split, clip in clips:
             frames = len(clip.lm3d)
-            if len(clip.speech) != 2 * frames or len(clip.f0) != 2 * frames or speech_dim not in (0, clip.speech.shape[1]):
-                raise DataError(f"clip {clip.item_id}: lm3d {clip.lm3d.shape}, speech {clip.speech.shape}, f0 {clip.f0.shape}")
+            if (
+                len(clip.speech) != 2 * frames
+                or len(clip.f0) != 2 * frames
+                or speech_dim not in (0, clip.speech.shape[1])
+            ):
+                raise DataError(
+                    f"clip {clip.item_id}: lm3d {clip.lm3d.shape}, speech {clip.speech.shape}, f0 {clip.f0.shape}"
+                )
             speech_dim = clip.speech.shape[1]
             if counts[split] % _CLIPS_PER_SHARD == 0:
                 _close(writers.pop(split, None))
@@ -137,7 +152,12 @@ def write_corpus(root: Path, clips: Iterable[tuple[str, Clip]], *, name: str, en
             raise DataError(f"corpus {name} has no usable clip")
         means = {speaker: (total / number).tolist() for speaker, (total, number) in sums.items()}
         manifest = CorpusManifest(
-            name=name, speech_encoder=encoder, speech_dim=speech_dim, landmarker=landmarker, num_clips=counts, speaker_mean=means
+            name=name,
+            speech_encoder=encoder,
+            speech_dim=speech_dim,
+            landmarker=landmarker,
+            num_clips=counts,
+            speaker_mean=means,
         )
         save_json(folder / "manifest.json", manifest.model_dump())
 

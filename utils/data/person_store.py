@@ -7,7 +7,7 @@ manifest.json             :class:`PersonManifest`
 frames.arrow              columns ``gt`` (JPEG: the picture over the clean background), ``masks`` (PNG: head and torso
                           alpha), ``torso`` (PNG RGBA, in-painted under the chin)
 bg.png                    clean background [H,W,3]
-lm3d.npy                  [T,68,3] f32, centimetres, head coordinates (x to the image right, y up, z to the viewer), pose removed
+lm3d.npy                  [T,68,3] f32, cm, head coordinates (x to the image right, y up, z to the viewer), pose removed
 lm2d.npy                  [T,68,2] f32, pixels
 c2w.npy                   [T,4,4] f32, metres, OpenGL camera (looks down -Z, y up), head fixed at the origin
 speech.npy f0.npy         [2T,C] f16 speech features; [2T] f32 Hz, 0 = unvoiced
@@ -68,7 +68,9 @@ class PersonStore:
         self.root = Path(root)
         manifest = self.root / "manifest.json"
         if not manifest.exists():
-            raise FileNotFoundError(f"no dataset in {self.root}; make it first: bash scripts/process_video.sh {self.root.name}")
+            raise FileNotFoundError(
+                f"no dataset in {self.root}; make it first: bash scripts/process_video.sh {self.root.name}"
+            )
         try:
             self.manifest = PersonManifest(**json.loads(manifest.read_text(encoding="utf-8")))
         except (ValidationError, json.JSONDecodeError) as error:

@@ -1,7 +1,7 @@
 """Encoded pictures in one Arrow IPC file: written frame by frame, read at random through a memory map.
 
-Each column holds one encoded picture a row (JPEG 4:4:4 for photographs, PNG for masks and RGBA). Training memory does not
-grow with the number of frames: only the bytes of the frame asked for are read.
+Each column holds one encoded picture a row (JPEG 4:4:4 for photographs, PNG for masks and RGBA). Training memory does
+not grow with the number of frames: only the bytes of the frame asked for are read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BATCH_ROWS = 32
 
 
 def encode_picture(picture: np.ndarray, codec: str) -> bytes:
-    """Encode RGB [H,W,3], RGBA [H,W,4], two-channel [H,W,2] or gray [H,W] uint8 as ``"jpeg"`` (RGB only) or ``"png"``."""
+    """Encode uint8 RGB [H,W,3], RGBA [H,W,4], two channels [H,W,2] or gray [H,W] as ``"jpeg"`` (RGB only) or ``"png"``."""
     if codec == "jpeg":
         options = [cv2.IMWRITE_JPEG_QUALITY, 97, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
         ok, data = cv2.imencode(".jpg", picture[..., ::-1], options)

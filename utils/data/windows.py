@@ -1,4 +1,4 @@
-"""Context windows around a frame, the same in training and inference: the edge frame is repeated outside the sequence."""
+"""Context windows around a frame, the same in training and inference: outside the sequence the edge frame repeats."""
 
 from __future__ import annotations
 

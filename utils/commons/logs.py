@@ -1,0 +1,50 @@
+"""Logging of the command-line programs: plain lines on stderr, the same with times in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PROGRESS_LOGGER = "geneface.progress"
+"""Logger of lines that a progress bar shows as well: a terminal hides them, a file keeps them."""
+
+
+class _PlainFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        return prefix + super().format(record)
+
+
+def _hide_progress(record: logging.LogRecord) -> bool:
+    return record.name != PROGRESS_LOGGER or not sys.stderr.isatty()
+
+
+def setup_logging(level: int = logging.INFO) -> None:
+    """Send log lines of this program to stderr, once; other libraries only from WARNING on."""
+    root = logging.getLogger()
+    if not any(isinstance(handler.formatter, _PlainFormatter) for handler in root.handlers):
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_PlainFormatter("%(message)s"))
+        handler.addFilter(_hide_progress)
+        root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    for name in ("utils", "modules", "tasks", "data_gen", "inference", "geneface", "__main__"):
+        logging.getLogger(name).setLevel(level)
+
+
+@contextlib.contextmanager
+def log_to_file(path: Path) -> Iterator[None]:
+    """Append all log lines of the block to ``path``, with their time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
