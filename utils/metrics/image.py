@@ -1,4 +1,4 @@
-"""How near a rendered picture is to the true one. Pictures are RGB [H,W,3], uint8 or float in [0,1]; boxes are (x, y, w, h)."""
+"""How near a picture is to the true one. Pictures: RGB [H,W,3], uint8 or float in [0,1]; boxes: (x, y, w, h)."""
 
 from __future__ import annotations
 

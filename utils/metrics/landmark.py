@@ -1,4 +1,4 @@
-"""How well tracked landmarks of a generated video follow the true ones. Points are iBUG-68, [T,68,2 or 3]; x and y count."""
+"""How well tracked landmarks of a video follow the true ones: iBUG-68 points [T,68,2 or 3], of which x and y count."""
 
 from __future__ import annotations
 

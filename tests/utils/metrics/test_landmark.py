@@ -15,7 +15,7 @@ def face(frames: int) -> np.ndarray:
 def test_lmd_ignores_where_the_mouth_is_but_not_its_shape() -> None:
     true = face(3)
     true[:, 48:] = np.random.default_rng(0).standard_normal((20, 2))
-    assert lmd(true + [30, -7], true) == pytest.approx(0, abs=1e-9)
+    assert lmd(true + np.array([30, -7]), true) == pytest.approx(0, abs=1e-9)
     wide = true.copy()
     wide[:, 48:58] += [2, 0]  # half the points 2 px to the right: 1 px each from the common mean
     assert lmd(wide, true) == pytest.approx(1)

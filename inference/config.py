@@ -1,0 +1,82 @@
+"""Configuration of inference (``egs/egs_bases/infer.yaml``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from utils.commons.schema import Config
+from utils.data.paths import experiment, under_work_root
+
+
+class FilterConfig(Config):
+    """Post-processing of predicted landmarks; each key drives one function of ``landmark_filters`` or ``blinks``."""
+
+    infer_lm3d_outlier_std: float = Field(default=2.5, ge=0)
+    """Frames further than this (rms, in std) from the median of their neighbours are interpolated; 0 = off."""
+    infer_lm3d_clamp_std: float = Field(default=3.0, ge=0)
+    """Landmarks stay within this many of the person's std (brows and eyes: half of it in x and y); 0 = off."""
+    infer_lm3d_lle_percent: float = Field(default=0.0, ge=0, le=1)
+    """Share of jaw, brows, nose and eyes replaced by their projection on the person's 10 nearest frames; 0 = off."""
+    infer_lm3d_smooth_sigma: float = Field(default=1.0, ge=0)
+    """Gaussian over time for jaw, brows, nose and eyes, in frames; 0 = off."""
+    infer_lm3d_smooth_sigma_mouth: float = Field(default=0.5, ge=0)
+    """The same for the mouth, kept small: lips must still close for a 'p'; 0 = off."""
+    infer_inject_eye_blink_mode: Literal["none", "gt", "period", "natural"] = "natural"
+    """Eyelids: as predicted; the clip's along the camera path; one blink repeated; the person's blinks at random."""
+    infer_close_mouth_when_sil: bool = True
+    """Bring the mouth to the person's closed one while nobody speaks."""
+    infer_close_mouth_fade_frames: int = Field(default=4, ge=1)
+    """Frames over which the mouth closes after speech and opens before it."""
+
+
+class InferConfig(FilterConfig):
+    """Everything between a sound and a talking video."""
+
+    run_keys: ClassVar[frozenset[str]] = frozenset()
+
+    video_id: str = "demo"
+    """The person, by the name of the dataset and of the experiments."""
+    postnet_work_dir: str = ""
+    """Experiment that turns speech into landmarks; empty: ``checkpoints/<video_id>/postnet``."""
+    postnet_ckpt_steps: int = Field(default=0, ge=0)
+    """Step to load; 0 = newest."""
+    head_work_dir: str = ""
+    """Experiment that renders the head; empty: ``checkpoints/<video_id>/lm3d_nerf``."""
+    torso_work_dir: str = ""
+    """Experiment that renders the torso; empty: ``checkpoints/<video_id>/lm3d_nerf_torso``."""
+    infer_use_postnet: bool = True
+    """Refine the VAE's landmarks by the person's postnet; false shows the generic model alone."""
+    infer_temperature: float = Field(default=1.0, ge=0)
+    """Spread of the VAE's draws; 0 gives its most likely motion, with less life."""
+    infer_image_size: int = Field(default=0, ge=0)
+    """Side of the rendered picture in pixels; 0 = as the dataset."""
+    infer_max_frames: int = Field(default=0, ge=0)
+    """Stop after this many frames (the sound is cut alike); 0 = all."""
+    infer_smo_head_pose: bool = True
+    """Smooth the head's path in time."""
+    infer_smo_head_pose_win: int = Field(default=7, ge=1)
+    """Frames averaged by that smoothing, odd."""
+    infer_crf: int = Field(default=18, ge=0, le=51)
+    """Quality of the h264 video; smaller is better and larger."""
+    seed: int = 9999
+    """The same seed, sound and models give the same video."""
+    device: str = "auto"
+    """``auto``, ``cpu`` or ``cuda:N``."""
+
+    @property
+    def postnet_dir(self) -> Path:
+        return self._experiment(self.postnet_work_dir, "postnet")
+
+    @property
+    def head_dir(self) -> Path:
+        return self._experiment(self.head_work_dir, "lm3d_nerf")
+
+    @property
+    def torso_dir(self) -> Path:
+        return self._experiment(self.torso_work_dir, "lm3d_nerf_torso")
+
+    def _experiment(self, work_dir: str, task: str) -> Path:
+        return under_work_root(work_dir) if work_dir else experiment(f"{self.video_id}/{task}")

@@ -1,0 +1,221 @@
+"""Post-processing of predicted landmarks: pure functions, normalized landmarks [T,68,3] in and out.
+
+Normalized means deviation from the person's mean in units of the person's std. Order of :func:`apply_filters` is that
+of the specification, but smoothing comes before the blinks (they stay sharp) and runs along time.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, median_filter
+
+from inference.blinks import Blinks, find_blinks, inject_natural, inject_period, inject_true
+from inference.config import FilterConfig
+from inference.voice_activity import runs
+from utils.commons.schema import DataError
+from utils.data.person_store import PersonStore
+from utils.metrics.lipsync import lip_opening
+
+logger = logging.getLogger(__name__)
+
+JAW, BROWS, NOSE, EYES, MOUTH = slice(0, 17), slice(17, 27), slice(27, 36), slice(36, 48), slice(48, 68)
+UPPER = slice(0, 48)
+"""Jaw, brows, nose and eyes: all but the mouth."""
+_LLE_NEIGHBORS, _LLE_CHUNK = 10, 256
+_CLOSED_PERCENT = 5.0
+
+
+@dataclass(frozen=True)
+class PersonMotion:
+    """What the filters know of a person, from the training frames alone."""
+
+    database: np.ndarray
+    """Normalized landmarks of all frames of the clip, [N,68,3] f32."""
+    train_frames: np.ndarray
+    """Frame numbers with a face in the training part."""
+    closed_mouth: np.ndarray
+    """Normalized landmarks [68,3] with the lips closed."""
+    blinks: Blinks
+
+
+def person_motion(store: PersonStore) -> PersonMotion:
+    """Gather what the filters need of a person."""
+    lm3d = np.asarray(store.lm3d, np.float32)
+    normalized = store.normalize_lm3d(lm3d).astype(np.float32)
+    train = store.indices("train")
+    if not len(train):
+        raise DataError(f"{store.root} has no training frame with a face; process the video again")
+    blinks = find_blinks(lm3d, normalized, contiguous_pieces(train, store.manifest.segments))
+    return PersonMotion(normalized, train, closed_mouth(lm3d[train], normalized[train]), blinks)
+
+
+def contiguous_pieces(frames: np.ndarray, segments: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the half-open runs of consecutive frame numbers that no segment border splits."""
+    if not len(frames):
+        return []
+    segment = np.searchsorted([end for _, end in segments], frames, side="right")
+    breaks = np.flatnonzero((np.diff(frames) != 1) | (np.diff(segment) != 0)) + 1
+    return [(int(part[0]), int(part[-1]) + 1) for part in np.split(frames, breaks)]
+
+
+def closed_mouth(lm3d: np.ndarray, normalized: np.ndarray) -> np.ndarray:
+    """Return the mean normalized landmarks [68,3] of the twentieth of the frames whose lips are most closed."""
+    opening = lip_opening(lm3d)
+    return normalized[opening <= np.percentile(opening, _CLOSED_PERCENT)].mean(axis=0)
+
+
+def apply_filters(
+    normalized: np.ndarray,
+    person: PersonMotion,
+    config: FilterConfig,
+    *,
+    speaking: np.ndarray,
+    path_frames: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Return the landmarks after all filters that are switched on.
+
+    Args:
+        normalized: Predicted landmarks, [T,68,3].
+        person: The person's own statistics.
+        config: Which filters, how strong.
+        speaking: Whether somebody speaks in each frame, [T] bool.
+        path_frames: Frame of the clip whose head pose each frame shows, [T]; used by blink mode ``gt``.
+        seed: Of the random blinks.
+    """
+    result = replace_outliers(normalized, config.infer_lm3d_outlier_std)
+    result = clamp(result, config.infer_lm3d_clamp_std)
+    result = lle(result, person.database[person.train_frames], config.infer_lm3d_lle_percent)
+    result = smooth(result, config.infer_lm3d_smooth_sigma, sigma_mouth=config.infer_lm3d_smooth_sigma_mouth)
+    if config.infer_inject_eye_blink_mode == "gt":
+        result = inject_true(result, person.database, path_frames)
+    elif config.infer_inject_eye_blink_mode == "period":
+        result = inject_period(result, person.blinks)
+    elif config.infer_inject_eye_blink_mode == "natural":
+        result = inject_natural(result, person.blinks, seed=seed)
+    if config.infer_close_mouth_when_sil:
+        result = close_mouth(result, speaking, person.closed_mouth, config.infer_close_mouth_fade_frames)
+    return result
+
+
+def replace_outliers(normalized: np.ndarray, threshold: float) -> np.ndarray:
+    """Return the landmarks with frames far from the median of their seven neighbours interpolated in time.
+
+    Frames that are not finite are always replaced.
+
+    Raises:
+        DataError: No frame is finite.
+    """
+    good = np.isfinite(normalized).all(axis=(1, 2))
+    if not good.any():
+        raise DataError("no predicted landmark is finite; the models did not converge, train them again")
+    result = _interpolated(normalized, good)
+    if threshold > 0:
+        usual = median_filter(result, size=(7, 1, 1), mode="nearest")
+        distance = np.sqrt(np.square(result - usual).mean(axis=(1, 2)))
+        near = distance <= threshold
+        good = good & near if (good & near).any() else good
+    if not good.all():
+        logger.warning("%d of %d predicted frames were outliers and are interpolated", (~good).sum(), len(good))
+    return _interpolated(result, good)
+
+
+def clamp(normalized: np.ndarray, limit: float) -> np.ndarray:
+    """Return the landmarks within +-limit std; brows and eyes within half of it in x and y. 0 = unchanged."""
+    if limit <= 0:
+        return normalized
+    limits = np.full((68, 3), limit, normalized.dtype)
+    limits[BROWS, :2] = limits[EYES, :2] = limit / 2
+    return np.clip(normalized, -limits, limits)
+
+
+def smooth(normalized: np.ndarray, sigma: float, *, sigma_mouth: float) -> np.ndarray:
+    """Return the landmarks after a Gaussian along time, with its own sigma for the mouth."""
+    result = normalized.copy()
+    for points, width in ((UPPER, sigma), (MOUTH, sigma_mouth)):
+        if width > 0:
+            result[:, points] = gaussian_filter1d(normalized[:, points], width, axis=0, mode="nearest")
+    return result
+
+
+def lle(normalized: np.ndarray, database: np.ndarray, percent: float) -> np.ndarray:
+    """Return all but the mouth moved by ``percent`` towards their projection on the 10 nearest database frames."""
+    if percent <= 0:
+        return normalized
+    result = normalized.copy()
+    neighbors = min(_LLE_NEIGHBORS, len(database))
+    flat = database[:, UPPER].reshape(len(database), -1)
+    for start in range(0, len(normalized), _LLE_CHUNK):
+        queries = normalized[start : start + _LLE_CHUNK, UPPER].reshape(-1, flat.shape[1])
+        fused, _ = lle_project(queries, flat, neighbors)
+        moved = percent * fused + (1 - percent) * queries
+        result[start : start + len(queries), UPPER] = moved.reshape(len(queries), -1, 3)
+    return result
+
+
+def lle_project(queries: np.ndarray, database: np.ndarray, neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the affine combination of the nearest database rows that is nearest to each query, and its weights.
+
+    Weights sum to one and are ordered from the nearest row on. The normal equations are solved with the nearest row as
+    origin and a ridge of 1e-6 of their trace, so that repeated rows do no harm.
+
+    Args:
+        queries: [T,D].
+        database: [N,D].
+        neighbors: Rows combined, at most N.
+
+    Returns:
+        [T,D] and [T,neighbors].
+    """
+    squared = np.square(queries).sum(1)[:, None] - 2 * queries @ database.T + np.square(database).sum(1)
+    nearest = np.argsort(squared, axis=1, kind="stable")[:, :neighbors]
+    rows = database[nearest].astype(np.float64)
+    edges = rows[:, 1:] - rows[:, :1]
+    gram = edges @ edges.transpose(0, 2, 1)
+    ridge = 1e-6 * np.trace(gram, axis1=1, axis2=2) + 1e-12
+    gram = gram + ridge[:, None, None] * np.eye(neighbors - 1)
+    target = edges @ (queries - rows[:, 0])[..., None]
+    others = np.linalg.solve(gram, target)[..., 0]
+    weights = np.concatenate([1 - others.sum(1, keepdims=True), others], axis=1)
+    return (weights[:, None] @ rows)[:, 0].astype(queries.dtype), weights
+
+
+def close_mouth(normalized: np.ndarray, speaking: np.ndarray, closed: np.ndarray, fade_frames: int) -> np.ndarray:
+    """Return the landmarks with jaw and mouth moved to the ``closed`` [68,3] ones in silence.
+
+    The mouth closes over ``fade_frames`` after speech and opens over as many before it, all inside the silence.
+    """
+    weight = silence_weight(speaking, fade_frames)[:, None, None].astype(normalized.dtype)
+    result = normalized.copy()
+    for points in (JAW, MOUTH):
+        result[:, points] = (1 - weight) * normalized[:, points] + weight * closed[points]
+    return result
+
+
+def silence_weight(speaking: np.ndarray, fade_frames: int) -> np.ndarray:
+    """Return 0 in speech and 1 in silence with smooth ramps inside the silence, [T]; no ramp at the file's ends."""
+    weight = np.zeros(len(speaking))
+    for start, end, voiced in runs(speaking):
+        if not voiced:
+            frame = np.arange(start, end)
+            since = frame - start + 1 if start else np.full(len(frame), fade_frames + 1)
+            until = end - frame if end < len(speaking) else np.full(len(frame), fade_frames + 1)
+            ramp = np.minimum(np.minimum(since, until) / (fade_frames + 1), 1)
+            weight[start:end] = ramp * ramp * (3 - 2 * ramp)
+    return weight
+
+
+def _interpolated(sequence: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """Return the sequence [T,...] with the frames that are not ``good`` interpolated between their good neighbours."""
+    if good.all():
+        return sequence
+    frames, known = np.arange(len(sequence)), np.flatnonzero(good)
+    position = np.interp(frames, known, np.arange(len(known)))
+    low = np.floor(position).astype(int)
+    high = np.minimum(low + 1, len(known) - 1)
+    share = (position - low)[:, None, None].astype(sequence.dtype)
+    values = sequence[known]
+    return np.where(good[:, None, None], sequence, (1 - share) * values[low] + share * values[high])
