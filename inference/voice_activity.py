@@ -18,8 +18,8 @@ _MIN_SILENCE_FRAMES, _MIN_SPEECH_FRAMES = 6, 3
 def speech_activity(wav: np.ndarray, num_frames: int, *, fps: int = 25) -> np.ndarray:
     """Return whether somebody speaks in each video frame, [num_frames] bool.
 
-    Two thresholds lie between the file's quiet and loud parts (hysteresis): a loud room is not taken for speech nor a soft
-    consonant for a pause; pauses under a quarter of a second are filled and clicks dropped.
+    Two thresholds lie between the quiet and loud parts (hysteresis): a loud room is not taken for speech nor
+    a soft consonant for a pause; pauses under a quarter of a second are filled and clicks dropped.
 
     Args:
         wav: Mono sound at 16 kHz, [N].
