@@ -1,0 +1,65 @@
+"""Process a person's video, or a corpus of clips, into a dataset.
+
+    python data_gen/run.py --config egs/datasets/videos/<id>/process.yaml [--stage NAME] [--force] [--hparams "k=v,..."]
+    python data_gen/run.py --corpus <name> --folder <folder> --config egs/datasets/lrs3/process.yaml
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from utils.commons.cli import run_main  # noqa: E402
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Process what the command line names."""
+    options = _parser().parse_args(arguments)
+    from utils.commons.hparams import build_config, describe, load_config
+    from utils.commons.schema import Config
+
+    resolved = load_config(options.config, options.hparams, options.preset)
+    config_class: type[Config]
+    if options.corpus:
+        from data_gen.corpus.config import CorpusConfig as config_class
+    else:
+        from data_gen.videos.config import ProcessConfig as config_class
+    config = build_config(config_class, resolved)
+    if options.print_config:
+        sys.stdout.write(describe(config, resolved) + "\n")
+    elif options.corpus:
+        _process_corpus(options, config)
+    else:
+        from data_gen.videos.pipeline import process_video
+
+        process_video(config, stage=options.stage, force=options.force)  # type: ignore[arg-type]
+
+
+def _process_corpus(options: argparse.Namespace, config: object) -> None:
+    from data_gen.corpus.process import process_corpus
+    from utils.commons.schema import ConfigError
+
+    if options.stage:
+        raise ConfigError("--stage is for videos; a corpus is processed clip by clip and goes on where it stopped")
+    process_corpus(options.corpus, Path(options.folder or ""), config, force=options.force)  # type: ignore[arg-type]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Process a person's video or a corpus of clips into a dataset.")
+    parser.add_argument("--config", required=True, help="YAML file, such as egs/datasets/videos/<id>/process.yaml")
+    parser.add_argument("--hparams", default="", help='overrides, such as "image_size=256,fix_sync=true"')
+    parser.add_argument("--preset", default="quick", help="quick or full")
+    parser.add_argument("--stage", help="run this stage only")
+    parser.add_argument("--force", action="store_true", help="run again what is done")
+    parser.add_argument("--corpus", default="", help="process a corpus of this name instead of a video")
+    parser.add_argument("--folder", default="", help="the corpus' folder: <speaker>/<clip>.mp4")
+    parser.add_argument("--print_config", action="store_true", help="show every key, its value and its origin")
+    return parser
+
+
+if __name__ == "__main__":
+    run_main(main)
