@@ -111,7 +111,7 @@ class TaskConfig(Config):
     device: str = "auto"
     """``auto``, ``cpu`` or ``cuda:N``."""
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
-    """Precision of matrix products; ``auto`` measures once and a resumed run keeps the choice; true = auto, false = off."""
+    """Precision of matrix products; ``auto`` measures once and resuming keeps the choice; true = auto, false = off."""
     num_threads: int = Field(0, ge=0)
     """CPU threads of torch; 0 = torch's own choice."""
     num_workers: int = Field(0, ge=0)
@@ -124,7 +124,7 @@ class TaskConfig(Config):
 
 
 class Task(abc.ABC):
-    """What is learnt. ``__init__`` builds ``self.model`` from the configuration; it reads no file but trained networks."""
+    """What is learnt. ``__init__`` builds ``self.model`` from the configuration and reads only trained networks."""
 
     config_cls: ClassVar[type[TaskConfig]]
     config: TaskConfig
@@ -134,6 +134,11 @@ class Task(abc.ABC):
     def __init__(self, config: TaskConfig) -> None:
         self.config = config
         self.state_vars: dict[str, float | int | bool] = {}
+
+    @classmethod
+    def resolve(cls, config: TaskConfig) -> TaskConfig:
+        """Return the configuration with what the data decide filled in; called once, before it is saved."""
+        return config
 
     def frozen(self) -> dict[str, nn.Module]:
         """Return networks that are used but never trained; the trainer moves them and keeps them in eval mode."""

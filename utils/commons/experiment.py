@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +105,7 @@ def check_same_config(work_dir: Path, config: Config, exp_name: str) -> None:
 
 
 def move_aside(work_dir: Path) -> Path | None:
-    """Rename an experiment to ``<exp>.old-<n>``, the first free n; return the new name, or None if nothing was there."""
+    """Rename an experiment to ``<exp>.old-<n>`` (first free n); return the new name, or None if nothing was there."""
     if not work_dir.exists():
         return None
     number = 1
@@ -112,3 +114,21 @@ def move_aside(work_dir: Path) -> Path | None:
     work_dir.rename(target)
     logger.info("moved the old experiment to %s", short(target))
     return target
+
+
+@contextlib.contextmanager
+def locked(work_dir: Path) -> Iterator[None]:
+    """Keep other trainings out of an experiment inside the block; the lock ends with the process, however it ends.
+
+    Raises:
+        ConfigError: Another process trains it now.
+    """
+    work_dir.mkdir(parents=True, exist_ok=True)
+    with (work_dir / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"{short(work_dir)} is being trained by another process; wait for it or use another --exp_name"
+            ) from error
+        yield

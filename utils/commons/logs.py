@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tqdm import tqdm
+
 PROGRESS_LOGGER = "geneface.progress"
 """Logger of lines that a progress bar shows as well: a terminal hides them, a file keeps them."""
 
@@ -18,6 +20,13 @@ class _PlainFormatter(logging.Formatter):
         return prefix + super().format(record)
 
 
+class _StderrHandler(logging.Handler):
+    """Writes lines above a progress bar instead of through it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
 def _hide_progress(record: logging.LogRecord) -> bool:
     return record.name != PROGRESS_LOGGER or not sys.stderr.isatty()
 
@@ -25,8 +34,8 @@ def _hide_progress(record: logging.LogRecord) -> bool:
 def setup_logging(level: int = logging.INFO) -> None:
     """Send log lines of this program to stderr, once; other libraries only from WARNING on."""
     root = logging.getLogger()
-    if not any(isinstance(handler.formatter, _PlainFormatter) for handler in root.handlers):
-        handler = logging.StreamHandler(sys.stderr)
+    if not any(isinstance(handler, _StderrHandler) for handler in root.handlers):
+        handler = _StderrHandler()
         handler.setFormatter(_PlainFormatter("%(message)s"))
         handler.addFilter(_hide_progress)
         root.addHandler(handler)
