@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -35,8 +35,6 @@ class FilterConfig(Config):
 class InferConfig(FilterConfig):
     """Everything between a sound and a talking video."""
 
-    run_keys: ClassVar[frozenset[str]] = frozenset()
-
     video_id: str = "demo"
     """The person, by the name of the dataset and of the experiments."""
     postnet_work_dir: str = ""
@@ -46,11 +44,11 @@ class InferConfig(FilterConfig):
     head_work_dir: str = ""
     """Experiment that renders the head; empty: ``checkpoints/<video_id>/lm3d_nerf``."""
     torso_work_dir: str = ""
-    """Experiment that renders the torso; empty: ``checkpoints/<video_id>/lm3d_nerf_torso``."""
+    """Experiment that renders the torso; empty: ``checkpoints/<video_id>/lm3d_nerf_torso``; ``none``: head only."""
     infer_use_postnet: bool = True
     """Refine the VAE's landmarks by the person's postnet; false shows the generic model alone."""
-    infer_temperature: float = Field(default=1.0, ge=0)
-    """Spread of the VAE's draws; 0 gives its most likely motion, with less life."""
+    infer_temperature: float | None = Field(default=None, ge=0)
+    """Spread of the VAE's draws; 0 gives its most likely motion; absent: as the postnet was validated with."""
     infer_image_size: int = Field(default=0, ge=0)
     """Side of the rendered picture in pixels; 0 = as the dataset."""
     infer_max_frames: int = Field(default=0, ge=0)
@@ -75,8 +73,8 @@ class InferConfig(FilterConfig):
         return self._experiment(self.head_work_dir, "lm3d_nerf")
 
     @property
-    def torso_dir(self) -> Path:
-        return self._experiment(self.torso_work_dir, "lm3d_nerf_torso")
+    def torso_dir(self) -> Path | None:
+        return None if self.torso_work_dir == "none" else self._experiment(self.torso_work_dir, "lm3d_nerf_torso")
 
     def _experiment(self, work_dir: str, task: str) -> Path:
         return under_work_root(work_dir) if work_dir else experiment(f"{self.video_id}/{task}")

@@ -7,6 +7,7 @@ outer eye corners, so pixels and centimetres give the same figures. Only x and y
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +65,15 @@ def pearson(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / norm) if norm > 1e-12 else 0.0
 
 
-def sync_lag(wav: np.ndarray, lip_opening: np.ndarray, mouth_height: np.ndarray, fps: int = 25) -> SyncResult:
+def sync_lag(
+    wav: np.ndarray,
+    lip_opening: np.ndarray,
+    mouth_height: np.ndarray,
+    fps: int = 25,
+    *,
+    frames: np.ndarray | None = None,
+    segments: Sequence[tuple[int, int]] | None = None,
+) -> SyncResult:
     """Sweep the lag of a cross-validated ridge regression from one 50 ms log-mel frame to the mouth's two heights.
 
     Args:
@@ -72,16 +81,22 @@ def sync_lag(wav: np.ndarray, lip_opening: np.ndarray, mouth_height: np.ndarray,
         lip_opening: Of each video frame, [T].
         mouth_height: Of each video frame, [T].
         fps: Video frames per second.
+        frames: Frame of the sound each of the T belongs to, ascending; absent: 0, 1, ..., T-1.
+        segments: Half-open frame ranges without a cut inside: lips and sound are compared within these only.
 
     Raises:
         DataError: Fewer than 60 frames have both sound and lips.
     """
-    frames = min(len(lip_opening), len(mouth_height), len(wav) * fps // SAMPLE_RATE_HZ)
-    if frames < MIN_FRAMES:
-        raise DataError(f"{frames} frames are too few to compare lips with sound; give at least {MIN_FRAMES}")
-    speech = _log_mel(np.asarray(wav, np.float64), frames, fps)
-    lips = np.stack([lip_opening[:frames], mouth_height[:frames]], axis=1).astype(np.float64)
-    curve = np.array([_held_out_r(*_shifted(speech, lips, lag)) for lag in range(-MAX_LAG, MAX_LAG + 1)])
+    sound = _log_mel(np.asarray(wav, np.float64), len(wav) * fps // SAMPLE_RATE_HZ, fps)
+    lips = np.stack([lip_opening, mouth_height], axis=1).astype(np.float64)
+    at = np.arange(len(lips)) if frames is None else np.asarray(frames)
+    lips, at = lips[at < len(sound)], at[at < len(sound)]
+    if len(lips) < MIN_FRAMES:
+        raise DataError(f"{len(lips)} frames are too few to compare lips with sound; give at least {MIN_FRAMES}")
+    owner = np.zeros(len(sound), int)
+    for number, (start, end) in enumerate(segments or ()):
+        owner[start:end] = number + 1
+    curve = np.array([_r_at_lag(sound, lips, at, owner, lag) for lag in range(-MAX_LAG, MAX_LAG + 1)])
     best = int(np.argmax(curve)) - MAX_LAG if curve.max() > 0 else 0
     return SyncResult(lag=best, r=float(curve[best + MAX_LAG]), curve=curve)
 
@@ -90,10 +105,14 @@ def _distance(points: np.ndarray, a: int, b: int) -> np.ndarray:
     return np.linalg.norm(points[..., a, :2] - points[..., b, :2], axis=-1)
 
 
-def _shifted(speech: np.ndarray, lips: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pair the sound of frame t with the lips of frame t + lag."""
-    total = len(speech)
-    return speech[max(0, -lag) : total - max(0, lag)], lips[max(0, lag) : total - max(0, -lag)]
+def _r_at_lag(sound: np.ndarray, lips: np.ndarray, at: np.ndarray, owner: np.ndarray, lag: int) -> float:
+    """Pair the lips of frame t with the sound of frame t - lag; 0 where too few pairs lie in one segment."""
+    source = at - lag
+    inside = (source >= 0) & (source < len(sound))
+    inside[inside] = owner[at[inside]] == owner[source[inside]]
+    if inside.sum() < MIN_FRAMES // 2:
+        return 0.0
+    return _held_out_r(sound[source[inside]], lips[inside])
 
 
 def _held_out_r(inputs: np.ndarray, targets: np.ndarray) -> float:

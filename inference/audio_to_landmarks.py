@@ -1,0 +1,120 @@
+"""Speech to a person's landmarks: encoder, generic VAE, the person's postnet.
+
+``infer_out/<id>/pred_lm3d/<wav>.npy`` keeps the original's layout: f32 [1,T,204], deviations from the person's mean in
+cm, before any filter, T the video frames of the sound.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from inference.config import InferConfig
+from modules.audio import build_speech_encoder, extract_f0, frames_of
+from modules.audio2motion.model import Audio2MotionVAE
+from modules.postnet.model import PostNet
+from modules.pretrained import load_pretrained
+from utils.commons.experiment import load_experiment_config, short
+from utils.commons.runtime import pick_device, seeded_generator
+from utils.commons.schema import DataError
+from utils.data.atomic import save_npy
+from utils.data.clip_motion import SpeechKind, check_same_speech, speech_of_experiment
+from utils.data.paths import under_work_root
+from utils.data.person_store import PersonStore
+
+logger = logging.getLogger(__name__)
+
+_VAE_SALT = 0xA2
+
+
+class SpeechToMotion:
+    """The trained chain from sound to a person's landmark deviations."""
+
+    def __init__(self, config: InferConfig, store: PersonStore) -> None:
+        """Load encoder, VAE and postnet.
+
+        Raises:
+            FileNotFoundError: An experiment is missing; the text tells how to train it.
+            DataError: Models, dataset and encoder do not belong together.
+        """
+        manifest = store.manifest
+        data = SpeechKind(f"dataset {manifest.video_id}", manifest.speech_encoder, manifest.speech_dim)
+        values = load_experiment_config(config.postnet_dir)
+        vae_dir = under_work_root(str(values["audio2motion_work_dir"]))
+        check_same_speech(data, speech_of_experiment(str(vae_dir)))
+        self.config = config
+        wish = config.infer_temperature
+        self.temperature = float(values.get("infer_temperature", 0.0)) if wish is None else wish
+        self.device = pick_device(config.device)
+        steps = int(values.get("audio2motion_ckpt_steps", 0))
+        self.vae, _, vae_step = load_pretrained(Audio2MotionVAE, vae_dir, ckpt_steps=steps, device=self.device)
+        logger.info("audio2motion: %s @ %d", short(vae_dir), vae_step)
+        self.postnet = self._load_postnet(config) if config.infer_use_postnet else None
+        self.encoder = build_speech_encoder(manifest.speech_encoder, hubert_path=str(values.get("hubert_path", "")))
+        if self.encoder.dim != manifest.speech_dim:
+            raise DataError(
+                f"speech encoder {manifest.speech_encoder!r} gives {self.encoder.dim} channels, the dataset has "
+                f"{manifest.speech_dim}; process the video again"
+            )
+
+    def _load_postnet(self, config: InferConfig) -> PostNet:
+        steps, child = config.postnet_ckpt_steps, POSTNET_CHILD
+        postnet, _, step = load_pretrained(
+            PostNet, config.postnet_dir, ckpt_steps=steps, child=child, device=self.device
+        )
+        logger.info("postnet: %s @ %d", short(config.postnet_dir), step)
+        return postnet
+
+    def deviations(self, wav: np.ndarray) -> np.ndarray:
+        """Return landmark deviations [T,68,3] in cm of a sound [N] at 16 kHz, T = frames_of(N)."""
+        speech = self.encoder.encode(wav)
+        f0 = extract_f0(wav) if self.vae.config.use_pitch else None
+        return self.from_features(speech, f0, frames_of(len(wav)))
+
+    @torch.inference_mode()
+    def from_features(self, speech: np.ndarray, f0: np.ndarray | None, num_frames: int) -> np.ndarray:
+        """Return landmark deviations [T,68,3] in cm of speech features [2T,C] and, for pitch models, f0 [2T]."""
+        features = self._batch(speech)
+        mask = torch.ones(1, num_frames, device=self.device)
+        generator = seeded_generator(self.config.seed, _VAE_SALT)
+        options: dict[str, Any] = {"temperature": self.temperature, "generator": generator}
+        motion = self.vae.infer(features, mask, f0=None if f0 is None else self._batch(f0), **options)
+        if self.postnet is not None:
+            motion = self.postnet(motion, mask)
+        return motion[0].float().cpu().numpy().reshape(num_frames, 68, 3)
+
+    def _batch(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.array(array, np.float32))[None].to(self.device)
+
+
+POSTNET_CHILD = "generator"
+"""Name of the postnet inside its experiment's model; the discriminator lies beside it."""
+
+
+def save_landmarks(path: Path, deviations: np.ndarray) -> None:
+    """Write deviations [T,68,3] as f32 [1,T,204]."""
+    save_npy(path, deviations.reshape(1, len(deviations), 204).astype(np.float32))
+
+
+def load_landmarks(path: Path) -> np.ndarray:
+    """Return deviations [T,68,3] from a file of :func:`save_landmarks`.
+
+    Raises:
+        FileNotFoundError: No such file; the text tells how to make it.
+        DataError: It holds something else.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no landmarks in {short(path)}; make them first: bash scripts/infer_postnet.sh")
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise DataError(
+            f"{short(path)} is no npy file ({error}); make it again: bash scripts/infer_postnet.sh"
+        ) from error
+    if array.ndim != 3 or array.shape[0] != 1 or array.shape[1] < 1 or array.shape[2] != 204:
+        raise DataError(f"{short(path)} must hold landmarks [1,T,204], got {list(array.shape)}")
+    return array[0].reshape(-1, 68, 3).astype(np.float32)

@@ -1,0 +1,168 @@
+"""A person who says what is given: the Python interface of inference.
+
+    head = TalkingHead("demo")
+    head.generate(Path("speech.mp3"), Path("out.mp4"))
+
+Models are loaded when first needed and kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from inference.audio_to_landmarks import SpeechToMotion
+from inference.camera_path import CameraPath, camera_path
+from inference.config import InferConfig
+from inference.landmark_filters import PersonMotion, apply_filters, person_motion
+from inference.render_video import render_video
+from inference.voice_activity import speech_activity
+from modules.audio import SAMPLES_PER_FRAME
+from modules.nerf.renderers.frame_renderer import FrameRenderer
+from utils.commons.checkpoint import latest_step
+from utils.commons.experiment import how_to_train, short
+from utils.commons.schema import DataError
+from utils.data.paths import binary_video, work_root
+from utils.data.person_store import PersonStore
+from utils.media.audio import load_wav
+
+logger = logging.getLogger(__name__)
+
+
+class TalkingHead:
+    """One trained person."""
+
+    def __init__(self, video_id: str = "", *, config: InferConfig | None = None) -> None:
+        """Open the person's dataset.
+
+        Args:
+            video_id: The person; empty: the one of ``config``.
+            config: Everything else; absent: the defaults.
+
+        Raises:
+            FileNotFoundError: There is no such person; the text lists those there are.
+        """
+        config = config or InferConfig()
+        self.config = config.model_copy(update={"video_id": video_id}) if video_id else config
+        self.video_id = self.config.video_id
+        self.store = open_person(self.video_id)
+
+    @functools.cached_property
+    def motion(self) -> SpeechToMotion:
+        """The models from speech to landmarks."""
+        self.check_experiments(renderer=False)
+        return SpeechToMotion(self.config, self.store)
+
+    @functools.cached_property
+    def renderer(self) -> FrameRenderer:
+        """The models from landmarks to pictures."""
+        self.check_experiments(motion=False)
+        config = self.config
+        return FrameRenderer.from_experiments(
+            config.head_dir,
+            config.torso_dir,
+            self.store,
+            device=config.device,
+            image_size=config.infer_image_size or None,
+        )
+
+    @functools.cached_property
+    def person(self) -> PersonMotion:
+        """The person's statistics the filters use."""
+        return person_motion(self.store)
+
+    def check_experiments(self, *, motion: bool = True, renderer: bool = True) -> None:
+        """Pass if all trained models are there.
+
+        Raises:
+            FileNotFoundError: Names the first that is missing and how to train it.
+        """
+        folders = [self.config.postnet_dir] * motion + [self.config.head_dir, self.config.torso_dir] * renderer
+        for folder in folders:
+            if folder is not None and latest_step(folder) is None:
+                raise FileNotFoundError(f"no checkpoint in {short(folder)}; train it first: {how_to_train(folder)}")
+
+    def landmarks(self, wav: Path | np.ndarray) -> np.ndarray:
+        """Return deviations [T,68,3] in cm from the person's mean, as the models predict them, for a sound.
+
+        Args:
+            wav: A media file, or sound at 16 kHz [N].
+        """
+        return self.motion.deviations(self.load_speech(wav))
+
+    def generate(self, wav: Path | np.ndarray, out: Path) -> Path:
+        """Write an mp4 of the person saying ``wav`` and return its path."""
+        self.check_experiments()
+        return self.render(self.landmarks(wav), wav, out)
+
+    def render(self, deviations: np.ndarray, wav: Path | np.ndarray, out: Path) -> Path:
+        """Write an mp4 of landmark deviations [T,68,3] (cm, before filters) with a sound.
+
+        Raises:
+            DataError: Landmarks and sound differ by more than a tenth of a second.
+        """
+        speech = self.load_speech(wav)
+        if self.config.infer_max_frames:
+            deviations = deviations[: self.config.infer_max_frames]
+        frames = round(len(speech) / SAMPLES_PER_FRAME)
+        if abs(frames - len(deviations)) > 2:
+            raise DataError(
+                f"the landmarks have {len(deviations)} frames, the sound {frames}; predict them anew for this sound"
+            )
+        path = self.path(len(deviations))
+        lm3d = self.filtered(deviations, speech, path)
+        cut = self.config.infer_max_frames > 0
+        return render_video(
+            self.renderer,
+            lm3d,
+            path.c2w,
+            out,
+            audio=speech if cut or isinstance(wav, np.ndarray) else wav,
+            crf=self.config.infer_crf,
+        )
+
+    def filtered(self, deviations: np.ndarray, speech: np.ndarray, path: CameraPath) -> np.ndarray:
+        """Return absolute landmarks [T,68,3] in cm after the filters of the configuration."""
+        std, mean = self.store.lm3d_std, self.store.lm3d_mean
+        normalized = apply_filters(
+            deviations / std,
+            self.person,
+            self.config,
+            speaking=speech_activity(speech, len(deviations)),
+            path_frames=path.frames,
+            seed=self.config.seed,
+        )
+        return (normalized * std + mean).astype(np.float32)
+
+    def path(self, num_frames: int) -> CameraPath:
+        """Return head poses for a video of ``num_frames``."""
+        window = self.config.infer_smo_head_pose_win if self.config.infer_smo_head_pose else 1
+        return camera_path(self.store.c2w, self.store.manifest.segments, num_frames, smooth_win=window)
+
+    def load_speech(self, wav: Path | np.ndarray) -> np.ndarray:
+        """Return sound at 16 kHz [N], cut at ``infer_max_frames``."""
+        speech = np.asarray(wav, np.float32) if isinstance(wav, np.ndarray) else load_wav(wav)
+        if not len(speech):
+            raise DataError("the sound is 0 s long; give a recording with speech")
+        most = self.config.infer_max_frames
+        return speech[: most * SAMPLES_PER_FRAME] if most else speech
+
+
+def open_person(video_id: str) -> PersonStore:
+    """Return the dataset of a person.
+
+    Raises:
+        FileNotFoundError: There is none; the text lists those there are.
+    """
+    folder = binary_video(video_id)
+    if not (folder / "manifest.json").exists():
+        root = work_root() / "data" / "binary" / "videos"
+        known = sorted(path.parent.name for path in root.glob("*/manifest.json"))
+        listed = f"there are: {', '.join(known)}" if known else "there is none yet"
+        raise FileNotFoundError(
+            f"no dataset of {video_id!r} ({listed}); make it first: bash scripts/process_video.sh {video_id}"
+        )
+    return PersonStore(folder)

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Render predicted landmarks.   usage: bash scripts/infer_lm3d_nerf.sh [video_id] [wav_id] [extra inference/run.py options]
+# Reads infer_out/<video_id>/pred_lm3d/<wav_id>.npy and the wav, writes infer_out/<video_id>/pred_video/<wav_id>.mp4. Both default to demo.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/lib.sh
+video_id=demo
+wav_id=demo
+if [[ $# -gt 0 && $1 != --* ]]; then video_id=$1; shift; fi
+if [[ $# -gt 0 && $1 != --* ]]; then wav_id=$1; shift; fi
+exec "$(python_bin)" inference/run.py --mode video --video_id "$video_id" --wav_id "$wav_id" "$@"
