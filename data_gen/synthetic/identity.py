@@ -13,6 +13,10 @@ EYE_CENTER = np.array([0.0, 0.728, 0.125], np.float32)
 """Where the middle of the eyes lies in mesh coordinates, the same for every identity; metres."""
 
 
+ORGAN_SHIFTS = {"tongue": (0.0, -0.0035, -0.004), "teeth_upper": (0.0, -0.0025, -0.0005), "teeth_lower": (0.0, -0.001, -0.001)}
+"""The organs' rest place relative to the asset's, metres: the tongue lies lower, the upper teeth show below the lip."""
+
+
 @dataclass(frozen=True)
 class Identity:
     """One person. Colours are sRGB in [0, 1]."""
@@ -43,7 +47,7 @@ IDENTITIES: tuple[Identity, ...] = (
     Identity(
         "Ada", {"caucasian-female-young": 1.0, "head-oval": 0.4, "mouth-lowerlip-volume-incr": 0.4, "eye-scale-incr": 0.25,
                 "mouth-upperlip-volume-incr": 0.3, "nose-scale-horiz-decr": 0.2, "neck-scale-horiz-decr": 0.2},
-        skin=(0.86, 0.66, 0.57), lips=(0.74, 0.36, 0.36), hair=(0.25, 0.14, 0.08), iris=(0.27, 0.42, 0.44),
+        skin=(0.86, 0.66, 0.57), lips=(0.74, 0.36, 0.36), hair=(0.25, 0.14, 0.08), iris=(0.20, 0.29, 0.31),
         cloth=(0.16, 0.30, 0.42), background=((0.80, 0.83, 0.86), (0.52, 0.60, 0.68)), hair_length=0.015,
         is_long_haired=True, freckles=0.5, voice_variant="f2",
     ),
@@ -88,6 +92,8 @@ def identity_vertices(head: HeadAsset, identity: Identity) -> FloatArray:
     for name, weight in identity.shapes.items():
         head.shapes.add(vertices, name, weight)
     eyes = [vertices[head.vertices_of(part)].mean(axis=0) for part in ("eye_left", "eye_right")]
+    for part, shift in ORGAN_SHIFTS.items():
+        vertices[head.vertices_of(part)] += np.array(shift, np.float32)
     return vertices + (EYE_CENTER - (eyes[0] + eyes[1]) / 2)
 
 

@@ -17,9 +17,11 @@ from data_gen.synthetic.identity import Identity
 LAYERS = ("head", "body", "mouth", "eye", "teeth", "tongue", "lash", "hair", "cloth")
 BACKGROUND, HEAD, TORSO = 0, 1, 2
 _SHELLS = 5
+CURTAIN_SHAPE = (14, 48)
+"""Rows and columns of the long hair."""
 _HAIRLINE = np.array([
-    [0, 0.806], [22, 0.807], [38, 0.797], [52, 0.782], [62, 0.768], [72, 0.752], [80, 0.738], [88, 0.728],
-    [98, 0.745], [112, 0.712], [130, 0.690], [155, 0.676], [180, 0.672],
+    [0, 0.787], [20, 0.788], [34, 0.784], [46, 0.774], [56, 0.762], [64, 0.748], [72, 0.734], [80, 0.728],
+    [90, 0.734], [100, 0.744], [110, 0.736], [120, 0.712], [135, 0.692], [155, 0.680], [180, 0.676],
 ])  # fmt: skip
 """Height of the hair's border (m) against the angle from the front (degrees)."""
 
@@ -51,7 +53,7 @@ class DrawMesh:
     @property
     def two_sided(self) -> npt.NDArray[np.bool_]:
         """[F], surfaces seen from both sides."""
-        return np.isin(self.layer, [LAYERS.index(n) for n in ("lash", "teeth", "tongue")])
+        return np.isin(self.layer, [LAYERS.index(n) for n in ("lash", "teeth", "tongue", "hair")])
 
 
 def smoothstep(x: npt.ArrayLike) -> FloatArray:
@@ -69,14 +71,15 @@ def hair_height(points: FloatArray, hairline: float) -> FloatArray:
 
 def collar_height(points: FloatArray) -> FloatArray:
     """Height [N] of mesh points above the neckline of the clothes, metres."""
-    return np.asarray(points[:, 1] - (0.577 - 0.55 * (points[:, 2] - 0.01)), np.float32)
+    line = 0.574 - 0.35 * (points[:, 2] - 0.01) + 0.6 * np.maximum(0, np.abs(points[:, 0]) - 0.05)
+    return np.asarray(points[:, 1] - line, np.float32)
 
 
 def ear_share(head: HeadAsset) -> FloatArray:
     """1 on the ears, 0 elsewhere, [V]."""
     moved = np.zeros_like(head.vertices)
     head.shapes.add(moved, "ear-scale-decr", 1.0)
-    return smoothstep((np.linalg.norm(moved, axis=1) - 0.0006) / 0.002)
+    return smoothstep((np.linalg.norm(moved, axis=1) - 0.0012) / 0.002)
 
 
 def _uv_crop(layer: str, uv: FloatArray) -> FloatArray:
@@ -92,7 +95,8 @@ def _uv_crop(layer: str, uv: FloatArray) -> FloatArray:
 
 def _chart_of_skin(uv: FloatArray) -> IntArray:
     """0 head, 1 body, 2 mouth cavity for each skin face by the middle of its texture coordinates [F, 2]."""
-    return np.where((uv[:, 0] > 0.635) & (uv[:, 1] > 0.145), 0, np.where(uv[:, 0] > 0.70, 2, 1))
+    strap = (uv[:, 0] < 0.655) & (uv[:, 1] > 0.6655)
+    return np.where((uv[:, 0] > 0.635) & (uv[:, 1] > 0.145) & ~strap, 0, np.where(uv[:, 0] > 0.70, 2, 1))
 
 
 def _expand(source: IntArray, uv: FloatArray, **columns: FloatArray) -> tuple[IntArray, dict[str, npt.NDArray]]:  # type: ignore[type-arg]
@@ -101,6 +105,29 @@ def _expand(source: IntArray, uv: FloatArray, **columns: FloatArray) -> tuple[In
     _, first, inverse = np.unique(np.round(corners, 6), axis=0, return_index=True, return_inverse=True)
     table = {"source": source.ravel()[first], "uvs": uv.reshape(-1, 2)[first]}
     return inverse.reshape(-1, 3), table | {k: v.ravel()[first] for k, v in columns.items()}
+
+
+def curtain_vertices(hair_length: float) -> FloatArray:
+    """Long hair as a sheet from the temples round the back of the head, [rows * columns, 3], mesh coordinates."""
+    rows, columns = CURTAIN_SHAPE
+    turn = np.radians(np.linspace(68, 292, columns))[None, :]
+    down = np.linspace(0, 1, rows)[:, None]
+    side = np.abs(np.sin(turn))
+    y = 0.806 - 0.182 * down - 0.012 * down * (1 - side)
+    swell = hair_length * np.sin(np.pi * np.clip(down * 0.75 + 0.22, 0, 1)) + 0.004 * down
+    wave = 0.0022 * np.sin(9 * turn + 3 * down) * down
+    width, depth = 0.066 + 0.019 * smoothstep(down / 0.45) - 0.006 * down**2, 0.088 - 0.018 * down
+    x = (width + swell + wave) * np.sin(turn)
+    z = 0.012 - 0.010 * down + (depth + swell + wave) * np.cos(turn)
+    return np.stack(np.broadcast_arrays(x, y, z), axis=-1).reshape(-1, 3).astype(np.float32)
+
+
+def curtain_faces() -> IntArray:
+    """Triangles [F, 3] of the long hair, seen from outside."""
+    rows, columns = CURTAIN_SHAPE
+    corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
+    a, b, c, d = corner, corner + 1, corner + columns, corner + columns + 1
+    return np.concatenate([np.stack([a, c, b], axis=1), np.stack([b, c, d], axis=1)])
 
 
 class MeshBuilder:
@@ -137,6 +164,8 @@ class MeshBuilder:
         """Eyes, teeth, tongue and lashes."""
         for layer, parts in (("teeth", ("teeth_upper", "teeth_lower")), ("tongue", ("tongue",)), ("lash", ("lash",))):
             pick = self.head.faces_of(*parts)
+            if layer == "lash":  # those of the lower lid are painted on the skin
+                pick &= self.head.vertices[self.head.faces, 1].mean(axis=1) > 0.7295
             self.add(layer, self.head.faces[pick], _uv_crop(layer, self.head.uvs[self.head.faces_uv[pick]]), HEAD)
         for side in ("eye_right", "eye_left"):
             pick = self.head.faces_of(side)
@@ -160,7 +189,9 @@ class MeshBuilder:
         turn = np.where(np.ptp(turn, axis=1, keepdims=True) > np.pi, np.where(turn < 0, turn + 2 * np.pi, turn), turn)
         polar = np.arccos(np.clip(crown[:, 1] / np.linalg.norm(crown, axis=1), -1, 1))[source]
         uv = np.stack([turn / (2 * np.pi) + 1.0, polar / np.pi], axis=-1).astype(np.float32)
-        thickness = self.identity.hair_length * (0.25 + 0.75 * smoothstep(height / 0.05)) * smoothstep((height + 0.004) / 0.02)
+        thickness = self.identity.hair_length * (0.15 + 0.85 * smoothstep(height / 0.055)) * smoothstep((height + 0.004) / 0.03)
+        if not self.identity.is_long_haired:
+            thickness *= 0.4 + 0.6 * smoothstep((base[:, 1] - 0.765) / 0.05)
         for shell in range(_SHELLS):
             part = (shell + 1) / _SHELLS
             offset = (thickness * part)[source] + 0.0006
@@ -177,6 +208,16 @@ class MeshBuilder:
         rib = 0.0015 * np.exp(-(((height + 0.006) / 0.006) ** 2))
         fade = 0.5 - height / 0.02
         self.add("cloth", source, uv.astype(np.float32), TORSO, offset=(bulge + rib)[source], fade=np.clip(fade, 0, 1)[source])
+
+    def add_curtain(self, first: int) -> None:
+        """The long hair whose grown vertices begin at base vertex `first`."""
+        rows, columns = CURTAIN_SHAPE
+        source = curtain_faces() + first
+        row, column = np.divmod(source - first, columns)
+        uv = np.stack([column / (columns - 1) * 0.6 + 1.2, row / (rows - 1) * 0.5 + 0.2], axis=-1).astype(np.float32)
+        ends = smoothstep(np.minimum(column, columns - 1 - column) / 1.5) * 0.35 + 0.65
+        fade = np.where(row == rows - 1, 0.45, np.where(row == rows - 2, 0.9, 1.3)) * ends
+        self.add("hair", source, uv, HEAD, fade=fade.astype(np.float32))
 
     def build(self) -> DrawMesh:
         """The finished mesh."""
@@ -196,4 +237,6 @@ def build_mesh(head: HeadAsset, identity: Identity, vertices: FloatArray) -> Dra
     builder.add_skin()
     builder.add_clothes()
     builder.add_hair()
+    if identity.is_long_haired:
+        builder.add_curtain(len(vertices))
     return builder.build()

@@ -46,20 +46,23 @@ def sky_share(points: FloatArray, faces: np.ndarray, normals: FloatArray) -> Flo
 
 def ambient_occlusion(head: HeadAsset, mesh: DrawMesh, neutral: FloatArray) -> FloatArray:
     """Occlusion of each drawn vertex [R]: 1 in the open, small in folds and deep in the mouth."""
+    asset = neutral[: len(head.vertices)]
     solid = head.faces_of("skin", "eye_left", "eye_right", "teeth_upper", "teeth_lower", "tongue")
     faces = head.faces[solid].astype(np.int32)
-    normals = rasterizer.vertex_normals(neutral, head.faces, np.arange(len(neutral)))
-    share = sky_share(neutral, faces, normals)
-    share = 0.18 + 0.82 * share**0.9
-    depth = smoothstep((neutral[:, 2] - 0.090) / 0.055)
+    normals = rasterizer.vertex_normals(asset, head.faces, np.arange(len(asset)))
+    share = np.ones(len(neutral), np.float32)
+    share[: len(asset)] = 0.18 + 0.82 * sky_share(asset, faces, normals) ** 0.9
+    depth = smoothstep((neutral[:, 2] - 0.108) / 0.036)
     values = share[mesh.source]
     layer_of = np.zeros(len(mesh.source), np.int64)
     layer_of[mesh.faces] = mesh.layer[:, None]
-    for name, low, high in (("mouth", 0.02, 0.5), ("teeth", 0.10, 0.75), ("tongue", 0.06, 0.62)):
+    for name, low, high in (("mouth", 0.02, 0.5), ("teeth", 0.03, 0.75), ("tongue", 0.06, 0.62)):
         rows = layer_of == LAYERS.index(name)
         values[rows] = low + (high - low) * depth[mesh.source[rows]] ** 1.5
     values[layer_of == LAYERS.index("eye")] = 0.85
     hair = layer_of == LAYERS.index("hair")
     lift = np.clip(mesh.offset[hair] / 0.014, 0, 1)
     values[hair] = np.maximum(values[hair], 0.45) * (0.55 + 0.45 * lift)
+    grown = mesh.source >= len(asset)
+    values[grown] = 0.55 + 0.35 * smoothstep((neutral[mesh.source[grown], 1] - 0.64) / 0.12)
     return values.astype(np.float32)

@@ -133,7 +133,7 @@ def _texel(textures, to_linear, layer, u, v, out):  # type: ignore[no-untyped-de
 @njit(cache=True, fastmath=True)
 def _shade_point(f, px, py, scene, lights, textures, to_linear, out):  # type: ignore[no-untyped-def]
     """Linear colour of face f at the sample position (px, py), written to out [3]."""
-    screen, normals, uvs, occlusion, faces, layer, material = scene
+    screen, normals, uvs, occlusion, faces, layer, two_sided, material = scene
     i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
     x2, y2 = screen[k, 0], screen[k, 1]
     ax, ay, bx, by = screen[i, 0] - x2, screen[i, 1] - y2, screen[j, 0] - x2, screen[j, 1] - y2
@@ -145,6 +145,8 @@ def _shade_point(f, px, py, scene, lights, textures, to_linear, out):  # type: i
     ny = w0 * normals[i, 1] + w1 * normals[j, 1] + w2 * normals[k, 1]
     nz = w0 * normals[i, 2] + w1 * normals[j, 2] + w2 * normals[k, 2]
     scale = np.float32(1) / max(np.float32(1e-6), np.sqrt(nx * nx + ny * ny + nz * nz))
+    if nz < 0 and two_sided[f]:
+        scale = -scale
     nx, ny, nz = nx * scale, ny * scale, nz * scale
     occ = w0 * occlusion[i] + w1 * occlusion[j] + w2 * occlusion[k]
     texel = np.empty(4, np.float32)
@@ -182,7 +184,7 @@ def shade(ids, background, scene, lights, textures, to_linear, to_srgb, face_lab
     Args:
         ids: [2H, 2W] from `visible_faces`.
         background: [H, W, 3] linear light.
-        scene: (screen, normals, uvs, occlusion, faces, layer, material).
+        scene: (screen, normals, uvs, occlusion, faces, layer, two_sided, material).
         lights: [2 + N, 7]: ground and sky colour, then colour, direction and highlight of each lamp.
         textures: [L, R, R, 4] uint8.
         to_linear: [256].

@@ -17,9 +17,10 @@ from data_gen.synthetic import rasterizer
 from data_gen.synthetic.assets import FloatArray, HeadAsset, IntArray, load_head
 from data_gen.synthetic.identity import Identity, identity_of, identity_vertices
 from data_gen.synthetic.landmarks import landmark_indices
-from data_gen.synthetic.mesh import LAYERS, DrawMesh, build_mesh
+from data_gen.synthetic.mesh import LAYERS, DrawMesh, build_mesh, curtain_faces, curtain_vertices
 from data_gen.synthetic.occlusion import ambient_occlusion
-from data_gen.synthetic.texture import Noise, Texture, paint_layers
+from data_gen.synthetic.noise import Noise
+from data_gen.synthetic.texture import Texture, paint_layers
 
 HEAD_ORIGIN = np.array([0.0, 0.725, 0.03], np.float32)
 NECK_PIVOT = np.array([0.0, 0.592, 0.005], np.float32)
@@ -114,10 +115,14 @@ def load_person(number: int) -> Person:
     head, identity = load_head(), identity_of(number)
     neutral = identity_vertices(head, identity)
     mesh = build_mesh(head, identity, neutral)
+    grown = curtain_vertices(identity.hair_length) if identity.is_long_haired else np.zeros((0, 3), np.float32)
+    faces = np.concatenate([head.faces, curtain_faces() + len(neutral)]) if len(grown) else head.faces
+    share = np.concatenate([_head_share(head), np.ones(len(grown), np.float32)])
+    neutral = np.concatenate([neutral, grown])
     return Person(
-        identity=identity, mesh=mesh, neutral=neutral, base_faces=head.faces.astype(np.int32),
+        identity=identity, mesh=mesh, neutral=neutral, base_faces=faces.astype(np.int32),
         action_matrix=head.actions.matrix(len(neutral)).reshape(len(head.actions.names), -1),
-        action_names=head.actions.names, head_share=_head_share(head),
+        action_names=head.actions.names, head_share=share,
         occlusion=ambient_occlusion(head, mesh, neutral),
         textures=paint_layers(head, identity, mesh, seed=number), landmarks=landmark_indices(head),
     )  # fmt: skip
@@ -161,7 +166,7 @@ def paint_background(identity: Identity, size: int, seed: int) -> npt.NDArray[np
     wall = light * (1 - share) + dark * share
     for _ in range(6):
         cx, cy, radius = rng.uniform(0, 1), rng.uniform(0, 0.85), rng.uniform(0.05, 0.16)
-        tint = np.asarray(rng.uniform(0.35, 1.0, 3), np.float32) * light
+        tint = np.asarray(rng.uniform(0.55, 1.0) + rng.uniform(-0.12, 0.12, 3), np.float32) * light
         if rng.random() < 0.5:
             shape = (np.hypot(x - cx, y - cy) < radius).astype(np.float32)
         else:
@@ -182,16 +187,26 @@ class Renderer:
         self.material = np.array([MATERIALS[name] for name in LAYERS], np.float32)
         self.lights = LIGHTS.copy()
         self.lights[2:, 3:6] /= np.linalg.norm(self.lights[2:, 3:6], axis=1, keepdims=True)
+        self.two_sided, self.cutout = person.mesh.two_sided, person.mesh.cutout
+        layer_of = np.zeros(len(person.mesh.source), np.int64)
+        layer_of[person.mesh.faces] = person.mesh.layer[:, None]
+        self.teeth = np.flatnonzero(layer_of == LAYERS.index("teeth"))
+        bow = np.stack([18 * person.neutral[person.mesh.source[self.teeth], 0], 0 * self.teeth, 1 + 0 * self.teeth], axis=1)
+        self.teeth_normals = (bow / np.linalg.norm(bow, axis=1, keepdims=True)).astype(np.float32)
         self.own = np.arange(len(person.neutral))
 
     def _posed(self, shaped: FloatArray, pose: Pose) -> FloatArray:
         """Base vertices [V, 3] before the camera at rest, head coordinates of the rest pose."""
-        share = self.person.head_share
-        arm = (shaped - NECK_PIVOT).astype(np.float64)
-        rotation = _rotations(share[:, None] * np.asarray(pose.rotvec, np.float64)[None])
-        turned = np.einsum("nij,nj->ni", rotation, arm)
-        moved = turned + NECK_PIVOT + share[:, None] * pose.shift + pose.sway - HEAD_ORIGIN
-        return moved.astype(np.float32)
+        share = self.person.head_share[:, None]
+        angle = float(np.linalg.norm(pose.rotvec)) + 1e-12
+        axis = (pose.rotvec / angle).astype(np.float32)
+        arm = shaped - NECK_PIVOT
+        sine, cosine = np.sin(share * np.float32(angle)), np.cos(share * np.float32(angle))
+        across = np.stack([axis[1] * arm[:, 2] - axis[2] * arm[:, 1], axis[2] * arm[:, 0] - axis[0] * arm[:, 2],
+                           axis[0] * arm[:, 1] - axis[1] * arm[:, 0]], axis=1)  # fmt: skip
+        turned = cosine * arm + sine * across + (1 - cosine) * (arm @ axis)[:, None] * axis
+        fixed = (NECK_PIVOT + pose.sway - HEAD_ORIGIN).astype(np.float32)
+        return np.asarray(turned + share * pose.shift.astype(np.float32) + fixed, np.float32)
 
     def draw(self, weights: FloatArray, pose: Pose) -> Frame:
         """The frame with action weights [A] at a pose."""
@@ -199,6 +214,7 @@ class Renderer:
         shaped = person.neutral + (weights.astype(np.float32) @ person.action_matrix).reshape(-1, 3)
         placed = self._posed(shaped, pose)
         normals = rasterizer.vertex_normals(placed, person.base_faces, self.own)[mesh.source]
+        normals[self.teeth] = self.teeth_normals
         points = placed[mesh.source] + mesh.offset[:, None] * normals - CAMERA
         depth = -points[:, 2]
         screen = np.empty_like(points)
@@ -206,10 +222,10 @@ class Renderer:
         screen[:, 1] = 2 * (self.center[1] - self.focal * points[:, 1] / depth)
         screen[:, 2] = 1 / depth
         ids, _ = rasterizer.visible_faces(
-            screen, mesh.faces, mesh.layer, mesh.two_sided, mesh.cutout, mesh.uvs, mesh.fade, person.textures,
+            screen, mesh.faces, mesh.layer, self.two_sided, self.cutout, mesh.uvs, mesh.fade, person.textures,
             2 * self.size, 2 * self.size,
         )  # fmt: skip
-        scene = (screen, normals, mesh.uvs, person.occlusion, mesh.faces, mesh.layer, self.material)
+        scene = (screen, normals, mesh.uvs, person.occlusion, mesh.faces, mesh.layer, self.two_sided, self.material)
         image, labels = rasterizer.shade(
             ids, self.background, scene, self.lights, person.textures, rasterizer.TO_LINEAR, rasterizer.TO_SRGB, mesh.label
         )

@@ -8,9 +8,8 @@ Notation: T frames at 25 Hz, A = 52 actions, H = W = size.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +22,13 @@ from tqdm import tqdm
 from data_gen.synthetic import motion, speech, visemes
 from data_gen.synthetic.assets import load_head
 from data_gen.synthetic.identity import identity_of
-from data_gen.synthetic.movie import write_movie, write_wav
 from data_gen.synthetic.render import FOCAL_PER_HEIGHT, Frame, Pose, Renderer, load_person, paint_background
 from data_gen.synthetic.sentences import draw_sentences
+from utils.data.atomic import atomic_dir
+from utils.media.audio import save_wav
+from utils.media.video import VideoWriter
 
-FPS = 25
+FPS, CRF = 25, 16
 SIZE_RANGE = (64, 1024)
 
 
@@ -166,17 +167,15 @@ def generate_subject(spec: SubjectSpec) -> SubjectResult:
     )  # fmt: skip
 
 
-class TruthFolder:
-    """Truth of a clip, written frame by frame under a temporary name and put in place at the end."""
+class TruthWriter:
+    """Puts the truth of a clip into a folder frame by frame; memory does not grow with the pictures."""
 
-    def __init__(self, path: Path, spec: SubjectSpec) -> None:
-        self.path, self.part = path, path.with_name(f".{path.name}.part")
-        shutil.rmtree(self.part, ignore_errors=True)
-        self.part.mkdir(parents=True)
+    def __init__(self, folder: Path, spec: SubjectSpec) -> None:
+        self.folder = folder
         t, s = spec.num_frames, spec.size
         shapes: dict[str, tuple[int, ...]] = {"c2w": (t, 4, 4), "lm3d": (t, 68, 3), "lm2d": (t, 68, 2)}
         self.arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-        self.labels = np.lib.format.open_memmap(self.part / "labels.npy", mode="w+", dtype=np.uint8, shape=(t, s, s))
+        self.labels = np.lib.format.open_memmap(folder / "labels.npy", mode="w+", dtype=np.uint8, shape=(t, s, s))
 
     def add(self, index: int, frame: Frame) -> None:
         """Keep the truth of one frame."""
@@ -185,12 +184,11 @@ class TruthFolder:
             array[index] = getattr(frame, name)
 
     def finish(self, spec: SubjectSpec, performance: Performance, background: npt.NDArray[np.uint8]) -> None:
-        """Write what remains and give the folder its name."""
+        """Write what is not there yet."""
         self.labels.flush()
-        del self.labels
         for name, array in (self.arrays | {"actions": performance.actions}).items():
-            np.save(self.part / f"{name}.npy", array)
-        cv2.imwrite(str(self.part / "bg.png"), background[..., ::-1])
+            np.save(self.folder / f"{name}.npy", array, allow_pickle=False)
+        cv2.imwrite(str(self.folder / "bg.png"), background[..., ::-1])
         facts = {
             "fps": FPS, "size": spec.size, "focal": FOCAL_PER_HEIGHT * spec.size, "cx": spec.size / 2, "cy": spec.size / 2,
             "identity": spec.identity, "voice": spec.full_voice, "seed": spec.seed, "text": performance.text,
@@ -198,29 +196,28 @@ class TruthFolder:
             "phones": [{"phone": p.phone, "start_s": round(p.start_s, 5), "end_s": round(p.end_s, 5),
                         "release_s": round(p.release_s, 5)} for p in performance.utterance.phones],
         }  # fmt: skip
-        (self.part / "truth.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        shutil.rmtree(self.path, ignore_errors=True)
-        os.replace(self.part, self.path)
+        text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+        (self.folder / "truth.json").write_text(text, encoding="utf-8")
 
 
 def write_subject(spec: SubjectSpec, path: Path, *, with_truth: bool = True, show_progress: bool = True) -> None:
-    """`path` is an mp4 of the clip and `<stem>.truth/` beside it holds its truth."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """`path` is an mp4 of the clip and, with `with_truth`, `<stem>.truth/` beside it holds its truth."""
     performance = perform(spec)
     renderer, background = _make_renderer(spec)
-    truth = TruthFolder(path.with_name(f"{path.stem}.truth"), spec) if with_truth else None
-
-    def images() -> Iterator[npt.NDArray[np.uint8]]:
+    with contextlib.ExitStack() as stack:
+        truth = None
+        if with_truth:
+            truth = TruthWriter(stack.enter_context(atomic_dir(path.with_name(f"{path.stem}.truth"))), spec)
+        size, sound = (spec.size, spec.size), performance.utterance.samples
+        video = stack.enter_context(VideoWriter(path, size=size, fps=FPS, audio=sound, crf=CRF, preset="veryfast"))
         frames = draw_frames(performance, renderer)
         bar = tqdm(frames, total=spec.num_frames, desc=path.name, unit="frame", disable=not show_progress)
         for index, frame in enumerate(bar):
+            video.write(frame.image)
             if truth:
                 truth.add(index, frame)
-            yield frame.image
-
-    write_movie(path, images(), performance.utterance.samples, size=spec.size, fps=FPS)
-    if truth:
-        truth.finish(spec, performance, background)
+        if truth:
+            truth.finish(spec, performance, background)
 
 
 def write_speech(path: Path, *, voice: str, seed: int, text: str | None, seconds: float | None) -> None:
@@ -229,4 +226,4 @@ def write_speech(path: Path, *, voice: str, seed: int, text: str | None, seconds
         samples = speech.synthesize([text], voice)[0].samples
     else:
         samples = speak(seconds or 10.0, voice, seed, text)[0].samples
-    write_wav(path, samples)
+    save_wav(path, samples)

@@ -9,36 +9,21 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import distance_transform_edt, map_coordinates
+from scipy.ndimage import distance_transform_edt
 
 from data_gen.synthetic.assets import FloatArray, HeadAsset
 from data_gen.synthetic.identity import Identity, Rgb
 from data_gen.synthetic.landmarks import landmark_indices
-from data_gen.synthetic.mesh import LAYERS, DrawMesh, hair_height, smoothstep
+from data_gen.synthetic.mesh import LAYERS, DrawMesh, ear_share, hair_height, smoothstep
+from data_gen.synthetic.noise import Noise
 from data_gen.synthetic.rasterizer import visible_faces
 
 RESOLUTION = 1024
 Texture = npt.NDArray[np.uint8]
 
 
-class Noise:
-    """Smooth noise in space, the same for the same seed."""
-
-    def __init__(self, seed: int) -> None:
-        self.grid = np.random.default_rng(seed).standard_normal((32, 32, 32)).astype(np.float32)
-
-    def __call__(self, points: FloatArray, size_m: float, octaves: int = 1) -> FloatArray:
-        """Values of about [-1, 1] at points [N, D <= 3] whose grains are about `size_m` wide."""
-        coords = np.zeros((3, len(points)), np.float32)
-        coords[: points.shape[1]] = points.T / size_m
-        total = np.zeros(len(points), np.float32)
-        for k in range(octaves):
-            total += map_coordinates(self.grid, coords * 2**k + 7.3 * k, order=1, mode="grid-wrap") / 2**k
-        return total
-
-
-def bake_positions(mesh: DrawMesh, layer: str, points: FloatArray) -> FloatArray:
-    """Base-mesh position of every texel of a layer, [R, R, 3]; texels outside the charts take the nearest inside."""
+def bake_positions(mesh: DrawMesh, layer: str, points: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Values [N, C] of the vertices' `points` [V, C] at the texels inside a layer's charts, and where those are, [R, R]."""
     faces = np.ascontiguousarray(mesh.faces[mesh.layer == LAYERS.index(layer)])
     screen = np.concatenate([mesh.uvs * RESOLUTION, np.ones((len(mesh.uvs), 1), np.float32)], axis=1).astype(np.float32)
     n = len(faces)
@@ -53,9 +38,14 @@ def bake_positions(mesh: DrawMesh, layer: str, points: FloatArray) -> FloatArray
     w1 = ((p - a)[:, 0] * (c - a)[:, 1] - (p - a)[:, 1] * (c - a)[:, 0]) / area
     w2 = ((b - a)[:, 0] * (p - a)[:, 1] - (b - a)[:, 1] * (p - a)[:, 0]) / area
     weights = np.stack([1 - w1 - w2, w1, w2], axis=1)[:, :, None]
-    out = np.zeros((RESOLUTION, RESOLUTION, 3), np.float32)
-    out[y, x] = (weights * points[mesh.source[tri]]).sum(axis=1)
-    nearest = distance_transform_edt(ids < 0, return_distances=False, return_indices=True)
+    return (weights * points[mesh.source[tri]]).sum(axis=1).astype(np.float32), ids >= 0
+
+
+def spread(texels: FloatArray, inside: npt.NDArray[np.bool_]) -> FloatArray:
+    """Texels [N, 4] put in their places, [R, R, 4]; places outside the charts take the nearest inside."""
+    out = np.zeros((*inside.shape, texels.shape[1]), np.float32)
+    out[inside] = texels
+    nearest = distance_transform_edt(~inside, return_distances=False, return_indices=True)
     return np.asarray(out[tuple(nearest)], np.float32)
 
 
@@ -72,12 +62,16 @@ def _curve(points: FloatArray, count: int = 40) -> FloatArray:
     return np.asarray(CubicSpline(t, points)(np.linspace(0, t[-1], count)), np.float32)
 
 
-def _distance(points: FloatArray, curve: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Distance [N] to a dense polyline [K, D] and where along it [N] in [0, 1]."""
+def _distance(points: FloatArray, curve: FloatArray, reach_m: float = 0.03) -> tuple[FloatArray, FloatArray]:
+    """Distance [N] to a dense polyline [K, D] and where along it [N] in [0, 1]; far points count as 1 m away."""
     from scipy.spatial import cKDTree
 
-    distance, index = cKDTree(curve).query(points)
-    return distance.astype(np.float32), (index / (len(curve) - 1)).astype(np.float32)
+    distance, along = np.ones(len(points), np.float32), np.zeros(len(points), np.float32)
+    near = ((points > curve.min(axis=0) - reach_m) & (points < curve.max(axis=0) + reach_m)).all(axis=1)
+    if near.any():
+        found, index = cKDTree(curve).query(points[near])
+        distance[near], along[near] = found, index / (len(curve) - 1)
+    return distance, along
 
 
 def _inside(points: FloatArray, polygon: FloatArray, soft_m: float) -> FloatArray:
@@ -101,14 +95,14 @@ class SkinPainter:
         self.lm = head.vertices[landmark_indices(head)]
         self.dark = np.asarray(identity.skin, np.float32) * np.array([0.62, 0.46, 0.42], np.float32)
 
-    def paint(self, p: FloatArray) -> FloatArray:
-        """Colour and gloss [N, 4] at points [N, 3]."""
+    def paint(self, p: FloatArray, ear: FloatArray) -> FloatArray:
+        """Colour and gloss [N, 4] at points [N, 3], of which `ear` [N] says how far each belongs to an ear."""
         color = self._complexion(p)
         color, gloss = self._lips(p, color)
         color = self._eyes(p, color)
         color = self._beard(p, color)
         color = self._brows(p, color)
-        color = self._scalp(p, color)
+        color = self._scalp(p, ear, color)
         return np.concatenate([np.clip(color, 0, 1), np.clip(gloss, 0, 1)[:, None]], axis=1)
 
     def _complexion(self, p: FloatArray) -> FloatArray:
@@ -125,8 +119,9 @@ class SkinPainter:
         spots = smoothstep((self.noise(p, 0.0032, 1) - 1.15) / 0.5) * person.freckles
         middle = np.exp(-(((p - (lm[28] + [0, -0.004, 0])) / [0.045, 0.022, 0.06]) ** 2).sum(axis=1))
         base = _mix(base, self.dark, np.clip(0.75 * spots * middle, 0, 0.6))
-        base = _mix(base, self.dark, 0.35 * person.age * smoothstep((self.noise(p, 0.006, 2) - 1.3) / 0.6))
-        creases = 0.30 * person.age * smoothstep(1 - np.abs(self._forehead_line(p)) / 0.0013)
+        base = _mix(base, self.dark, 0.16 * person.age * smoothstep((self.noise(p, 0.006, 2) - 1.2) / 0.8))
+        ends = smoothstep((0.042 - np.abs(p[:, 0])) / 0.02) * (0.6 + 0.4 * blotch)
+        creases = 0.20 * person.age * ends * smoothstep(1 - np.abs(self._forehead_line(p)) / 0.0016)
         return _mix(base, self.dark, creases)
 
     def _forehead_line(self, p: FloatArray) -> FloatArray:
@@ -161,7 +156,8 @@ class SkinPainter:
             color = _mix(color, (0.10, 0.06, 0.05), 0.80 * smoothstep(1 - to_upper / 0.0017))
             color = _mix(color, self.dark * 0.7, 0.55 * smoothstep(1 - to_lower / 0.0013))
             pink = smoothstep((center[2] + 0.004 - p[:, 2]) / 0.004) * (np.minimum(to_upper, to_lower) < 0.004)
-            color = _mix(color, (0.72, 0.42, 0.40), 0.5 * pink)
+            rosy = np.asarray(self.identity.skin, np.float32) * np.array([0.92, 0.68, 0.68], np.float32)
+            color = _mix(color, rosy, 0.5 * pink)
         return color
 
     def _brows(self, p: FloatArray, color: FloatArray) -> FloatArray:
@@ -188,9 +184,9 @@ class SkinPainter:
         share *= 1 - _inside(p, ring, 0.004) * (p[:, 2] > 0.118)
         return _mix(color, np.asarray(self.identity.hair, np.float32) * 0.9, np.clip(0.75 * share, 0, 0.85))
 
-    def _scalp(self, p: FloatArray, color: FloatArray) -> FloatArray:
+    def _scalp(self, p: FloatArray, ear: FloatArray, color: FloatArray) -> FloatArray:
         height = hair_height(p, self.identity.hairline)
-        share = smoothstep((height + 0.003 + 0.002 * self.noise(p, 0.003)) / 0.010) * (np.abs(p[:, 0]) < 0.079)
+        share = smoothstep((height + 0.003 + 0.002 * self.noise(p, 0.003)) / 0.010) * (1 - ear)
         return _mix(color, np.asarray(self.identity.hair, np.float32) * 0.6, 0.9 * share)
 
 
@@ -248,7 +244,7 @@ def paint_teeth() -> FloatArray:
     """Two rows of teeth side by side with dark gaps and gums, [R, R, 4]."""
     u, v = _grid()
     gap = np.abs(np.sin(np.pi * (u * 12)))
-    color = np.array([0.88, 0.84, 0.76]) * (0.80 + 0.20 * smoothstep(gap / 0.22))[..., None]
+    color = np.array([0.88, 0.84, 0.76]) * (0.70 + 0.30 * smoothstep(gap / 0.4))[..., None]
     return _rgba(color, 0.8)
 
 
@@ -265,10 +261,14 @@ def paint_layers(head: HeadAsset, identity: Identity, mesh: DrawMesh, seed: int)
     skin, noise = SkinPainter(head, identity, seed), Noise(seed + 1)
     painted = {"eye": paint_eye(identity, noise), "hair": paint_hair(identity, noise), "cloth": paint_cloth(identity, noise),
                "teeth": paint_teeth(), "lash": paint_lash()}  # fmt: skip
+    ears = ear_share(head)
     for layer in ("head", "body"):
-        points = bake_positions(mesh, layer, head.vertices).reshape(-1, 3)
-        painted[layer] = skin.paint(points).reshape(RESOLUTION, RESOLUTION, 4)
-    flesh = np.ones((RESOLUTION, RESOLUTION, 1))
+        points, inside = bake_positions(mesh, layer, np.column_stack([head.vertices, ears]).astype(np.float32))
+        painted[layer] = spread(skin.paint(points[:, :3], points[:, 3]), inside)
+    flesh = np.ones((RESOLUTION, RESOLUTION, 1), np.float32)
+    u, v = _grid()
+    bumps = noise(np.stack([u, v, 0 * u], axis=-1).reshape(-1, 3).astype(np.float32), 0.03, 2).reshape(u.shape)
+    groove = 1 - 0.25 * np.exp(-(((u - 0.5) / 0.05) ** 2)) + 0.06 * bumps
     painted["mouth"] = _rgba(flesh * [0.42, 0.16, 0.15], 0.4)
-    painted["tongue"] = _rgba(flesh * [0.66, 0.31, 0.31], 0.5)
+    painted["tongue"] = _rgba(groove[..., None] * [0.62, 0.30, 0.29], 0.5)
     return np.stack([np.round(painted[name] * 255).astype(np.uint8) for name in LAYERS])
