@@ -1,4 +1,4 @@
-"""Shape of the audio-to-motion model; the defaults are the published one, with the width of HuBERT-large left to the data."""
+"""Shape of the audio-to-motion model; the defaults are the published ones, speech width comes from the data."""
 
 from __future__ import annotations
 

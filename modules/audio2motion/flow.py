@@ -1,4 +1,4 @@
-"""The volume-preserving flow that turns the latent into a normal distribution given the speech (specification 5.1, item 6)."""
+"""The volume-preserving flow that makes the latent a normal distribution given the speech (specification 5.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Speech to lip motion: a variational autoencoder over landmark deviations with a flow prior given the speech (specification 5.1).
+"""Speech to lip motion: a variational autoencoder of landmark deviations, its prior a flow given the speech.
+
+Architecture and names: specification 5.1.
 
 Notation: T video frames (a multiple of 4 inside the network), S = T/4 latent frames, g the encoded speech at 25 Hz.
 """
@@ -66,7 +68,9 @@ class Decoder(nn.Module):
         super().__init__()
         hidden = config.vae_hidden
         self.pre_net = nn.Sequential(nn.ConvTranspose1d(config.vae_latent, hidden, STRIDE, STRIDE))
-        self.wn = WaveNet(hidden, config.vae_kernel_size, config.vae_dec_layers, cond_channels, dropout=config.vae_dropout)
+        self.wn = WaveNet(
+            hidden, config.vae_kernel_size, config.vae_dec_layers, cond_channels, dropout=config.vae_dropout
+        )
         self.out_proj = nn.Conv1d(hidden, LM3D_DIM, 1)
 
     def forward(self, z: Tensor, mask: Tensor, g: Tensor) -> Tensor:
@@ -83,9 +87,13 @@ class FlowVae(nn.Module):
         self.encoder = PosteriorEncoder(config, cond_channels)
         self.decoder = Decoder(config, cond_channels)
         self.prior_flow = PriorFlow(
-            config.vae_latent, config.flow_hidden, kernel_size=config.flow_kernel_size, num_layers=config.flow_layers,
-            num_steps=config.flow_steps, cond_channels=cond_channels,
-        )  # fmt: skip
+            config.vae_latent,
+            config.flow_hidden,
+            kernel_size=config.flow_kernel_size,
+            num_layers=config.flow_layers,
+            num_steps=config.flow_steps,
+            cond_channels=cond_channels,
+        )
 
 
 class Audio2MotionVAE(nn.Module):
@@ -142,9 +150,14 @@ class Audio2MotionVAE(nn.Module):
         return self.vae.decoder(z, mask, g).transpose(1, 2) * y_mask[..., None].to(g.dtype)
 
     def infer(
-        self, speech: Tensor, y_mask: Tensor, *, f0: Tensor | None = None, temperature: float = 1.0,
+        self,
+        speech: Tensor,
+        y_mask: Tensor,
+        *,
+        f0: Tensor | None = None,
+        temperature: float = 1.0,
         generator: torch.Generator | None = None,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         """Return motion for any number of frames T: deviations [B,T,204] in cm, zero in padded frames.
 
         Args:
@@ -156,7 +169,9 @@ class Audio2MotionVAE(nn.Module):
         """
         frames = y_mask.shape[1]
         pad = -frames % STRIDE
-        g = self.encode_speech(_pad_edge(speech, 2 * pad), None if f0 is None else _pad_edge(f0[..., None], 2 * pad)[..., 0])
+        g = self.encode_speech(
+            _pad_edge(speech, 2 * pad), None if f0 is None else _pad_edge(f0[..., None], 2 * pad)[..., 0]
+        )
         shape = (len(speech), self.config.vae_latent, (frames + pad) // STRIDE)
         z_p = torch.randn(shape, generator=generator).to(g) * temperature if temperature > 0 else g.new_zeros(shape)
         return self.decode_prior(g, z_p, F.pad(y_mask, (0, pad)))[:, :frames]

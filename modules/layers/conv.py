@@ -11,9 +11,16 @@ class ConvBlock1d(nn.Module):
     """Convolution, batch normalisation, optional skip, then (leaky) ReLU."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int = 3, *, stride: int = 1, padding: int = 1,
-        residual: bool = False, negative_slope: float = 0.0,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        *,
+        stride: int = 1,
+        padding: int = 1,
+        residual: bool = False,
+        negative_slope: float = 0.0,
+    ) -> None:
         super().__init__()
         self.conv_block = nn.Sequential(
             nn.Conv1d(in_channels, out_channels, kernel_size, stride, padding), nn.BatchNorm1d(out_channels)

@@ -19,7 +19,9 @@ class WaveNet(nn.Module):
         dropout: Share of gated activations dropped while training.
     """
 
-    def __init__(self, hidden: int, kernel_size: int, num_layers: int, cond_channels: int, *, dropout: float = 0.0) -> None:
+    def __init__(
+        self, hidden: int, kernel_size: int, num_layers: int, cond_channels: int, *, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.hidden, self.num_layers, self.dropout = hidden, num_layers, dropout
         self.in_layers = nn.ModuleList(WeightNormConv1d(hidden, 2 * hidden, kernel_size) for _ in range(num_layers))

@@ -34,7 +34,7 @@ def kl_to_normal(z: Tensor, m_q: Tensor, logs_q: Tensor, z_p: Tensor, mask4: Ten
 
 
 def sync_loss(cosine: Tensor, labels: Tensor) -> Tensor:
-    """Return the binary cross entropy of cosines [N] in [0,1] against labels [N] (1 = these lips belong to this speech).
+    """Return the binary cross entropy of cosines [N] in [0,1] against labels [N]; 1 = lips and speech belong together.
 
     Computed in full precision outside autocast's reach: half precision has no room for log(1 - cosine).
     """

@@ -1,4 +1,4 @@
-"""The person's post-net: a generator that adapts generic lip motion to one person, and its critic (specification 5.3)."""
+"""The post-net: a generator that adapts generic lip motion to one person, and its critic (specification 5.3)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ class PostNet(nn.Module):
         super().__init__()
         self.config = config
         narrow, wide = config.postnet_channels
-        self.block1 = nn.Sequential(_block(LM3D_DIM, narrow), _block(narrow, narrow, True), _block(narrow, narrow, True))
+        self.block1 = nn.Sequential(
+            _block(LM3D_DIM, narrow), _block(narrow, narrow, True), _block(narrow, narrow, True)
+        )
         self.block2 = nn.Sequential(_block(narrow, wide), _block(wide, wide, True), _block(wide, wide, True))
         self.block3 = nn.Sequential(_block(wide, narrow), nn.Conv1d(narrow, LM3D_DIM, 1))
 

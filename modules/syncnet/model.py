@@ -1,7 +1,8 @@
 """SyncNet: do these speech features belong to these lips (specification 5.2)?
 
-Two convolutional encoders give unit vectors without a negative component, so their cosine lies in [0,1] and is read as a
-probability. The published widths and a window of 5 frames are the defaults; longer windows are averaged over time at the end.
+Two convolutional encoders give unit vectors without a negative component, so their cosine lies in [0,1] and is read as
+a probability. The published widths and a window of 5 frames are the defaults; longer windows are averaged over time at
+the end.
 """
 
 from __future__ import annotations

@@ -31,7 +31,9 @@ def reference_weights(module: nn.Module) -> nn.Module:
     state = module.state_dict()
     for key, tensor in state.items():
         if tensor.is_floating_point():
-            values = torch.from_numpy(_scaled(key, tensor.ndim, uniform(tensor.numel(), zlib.crc32(key.encode())), tensor.shape))
+            values = torch.from_numpy(
+                _scaled(key, tensor.ndim, uniform(tensor.numel(), zlib.crc32(key.encode())), tensor.shape)
+            )
             tensor.copy_(values.reshape(tensor.shape))
     return module.eval()
 
@@ -60,4 +62,6 @@ def assert_anchor(actual: Tensor, anchor: Any, rtol: float = 1e-4) -> None:
     torch.testing.assert_close(flat.abs().sum().item(), size, rtol=rtol, atol=1e-5)
     torch.testing.assert_close(flat.sum().item(), anchor["sum"], rtol=0.0, atol=rtol * size)
     for values, expected in ((flat[:8], anchor["first8"]), (flat[-4:], anchor["last4"])):
-        torch.testing.assert_close(values, torch.tensor(expected, dtype=torch.float64)[: len(values)], rtol=rtol, atol=rtol)
+        torch.testing.assert_close(
+            values, torch.tensor(expected, dtype=torch.float64)[: len(values)], rtol=rtol, atol=rtol
+        )

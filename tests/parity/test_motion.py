@@ -51,12 +51,17 @@ def test_vae_inference_gives_the_anchor(vae: Audio2MotionVAE) -> None:
     assert_anchor(pred, ANCHORS["vae.infer.pred"])
 
 
-@pytest.mark.parametrize(("recon", "kl", "real_frames"), [("recon(eps=0)", "kl(eps=0)", 16), ("recon(mask12)", "kl(eps=0,mask12)", 12)])
+@pytest.mark.parametrize(
+    ("recon", "kl", "real_frames"), [("recon(eps=0)", "kl(eps=0)", 16), ("recon(mask12)", "kl(eps=0,mask12)", 12)]
+)
 def test_vae_training_pass_gives_the_anchors(vae: Audio2MotionVAE, recon: str, kl: str, real_frames: int) -> None:
     mask = (torch.arange(16) < real_frames).float()[None]
     with torch.no_grad():
         out = vae(
-            reference_input((1, 32, 1024), 13000), reference_input((1, 16, 204), 110003), mask, noise=torch.zeros(1, 16, 4)
+            reference_input((1, 32, 1024), 13000),
+            reference_input((1, 16, 204), 110003),
+            mask,
+            noise=torch.zeros(1, 16, 4),
         )
     assert_anchor(out.recon, ANCHORS[f"vae.train.{recon}"])
     assert_anchor(kl_to_normal(out.z, out.m_q, out.logs_q, out.z_p, out.mask4), ANCHORS[f"vae.train.{kl}"])

@@ -1,0 +1,218 @@
+"""Adapt the generic model's motion to one person: adversarial, in sync, close to the person's own tracked motion."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from modules.audio2motion.figures import motion_figures, to_points
+from modules.audio2motion.model import Audio2MotionVAE
+from modules.losses.motion import continuity_loss, masked_mse, sync_loss
+from modules.optim.schedules import schedule
+from modules.postnet.model import (
+    LandmarkCritic,
+    LandmarkCriticConfig,
+    PostNet,
+    PostNetConfig,
+    lsgan_critic_loss,
+    lsgan_generator_loss,
+)
+from modules.pretrained import load_pretrained
+from modules.syncnet.model import SyncNet
+from modules.syncnet.pairs import MOUTH, cut_pairs
+from tasks.base_task import BatchDataset, Media, OptimizerSpec, Task, TaskConfig
+from tasks.postnet.dataset import PersonDataConfig, PersonTest, PostNetBatches, open_person
+from utils.commons.runtime import seeded_generator
+from utils.data import paths
+from utils.data.clip_motion import SpeechKind, check_same_speech, open_corpus, speech_of_experiment
+from utils.media.plots import line_plot
+from utils.metrics.lipsync import lip_opening
+
+
+class PostNetTaskConfig(TaskConfig, PostNetConfig, LandmarkCriticConfig, PersonDataConfig):
+    """All keys of a post-net run."""
+
+    audio2motion_work_dir: str = "checkpoints/lrs3/lm3d_vae"
+    """Experiment of the generic speech-to-landmark model."""
+    audio2motion_ckpt_steps: int = Field(0, ge=0)
+    """Its checkpoint; 0 = newest."""
+    syncnet_work_dir: str = ""
+    """Experiment of the sync expert; empty trains without it."""
+    syncnet_ckpt_steps: int = Field(0, ge=0)
+    """Its checkpoint; 0 = newest."""
+    postnet_lr: float = Field(1e-4, gt=0)
+    """Learning rate of the generator."""
+    postnet_disc_lr: float = Field(1e-4, gt=0)
+    """Learning rate of the critic."""
+    postnet_lambda_adv: float = Field(0.85, ge=0)
+    """Weight of the critic's opinion."""
+    postnet_lambda_sync: float = Field(0.1, ge=0)
+    """Weight of the sync expert's opinion."""
+    postnet_lambda_mse: float = Field(0.05, ge=0)
+    """Weight of the squared error against the person's tracked motion."""
+    postnet_lambda_lip: float = Field(0.0, ge=0)
+    """Weight of the squared error of the mouth points alone."""
+    postnet_lambda_continuity: float = Field(0.0, ge=0)
+    """Weight of the squared error of the frame-to-frame change."""
+    postnet_disc_start_steps: int = Field(0, ge=0)
+    """The critic trains, and counts, from this update on."""
+    postnet_temperature: float = Field(1.0, ge=0)
+    """Temperature of the generic model while training."""
+    infer_temperature: float = Field(0.0, ge=0)
+    """Temperature of the generic model in validation and inference."""
+
+
+class PostNetTask(Task):
+    """Generator against critic; the experts are frozen. ``model`` holds ``generator`` and ``discriminator``."""
+
+    config_cls = PostNetTaskConfig
+    config: PostNetTaskConfig
+    model: nn.ModuleDict
+
+    def __init__(self, config: PostNetTaskConfig) -> None:
+        super().__init__(config)
+        self.generator, self.critic = PostNet(config), LandmarkCritic(config)
+        self.model = nn.ModuleDict({"generator": self.generator, "discriminator": self.critic})
+        self._opening: dict[str, Tensor] = {}
+        work_dir = paths.under_work_root(config.audio2motion_work_dir)
+        vae, _, _ = load_pretrained(Audio2MotionVAE, work_dir, ckpt_steps=config.audio2motion_ckpt_steps)
+        self.vae, self.syncnet = vae, None
+        if config.syncnet_work_dir:
+            work_dir = paths.under_work_root(config.syncnet_work_dir)
+            self.syncnet, _, _ = load_pretrained(SyncNet, work_dir, ckpt_steps=config.syncnet_ckpt_steps)
+        self.neutral = torch.from_numpy(open_person(config).lm3d_mean.reshape(-1).copy())
+
+    @classmethod
+    def resolve(cls, config: TaskConfig) -> TaskConfig:
+        """Check that corpus, person and both experts share one kind of speech features, and note it."""
+        assert isinstance(config, PostNetTaskConfig)
+        corpus, person = open_corpus(config, "train").manifest, open_person(config).manifest
+        kinds = [
+            SpeechKind(f"corpus {corpus.name}", corpus.speech_encoder, corpus.speech_dim),
+            SpeechKind(f"video {person.video_id}", person.speech_encoder, person.speech_dim),
+        ]
+        for kind in kinds:
+            check_same_speech(kind, SpeechKind("this configuration", config.speech_encoder, 0))
+            check_same_speech(kind, speech_of_experiment(config.audio2motion_work_dir))
+            if config.syncnet_work_dir:
+                check_same_speech(kind, speech_of_experiment(config.syncnet_work_dir))
+        return config.model_copy(update={"speech_encoder": person.speech_encoder})
+
+    def frozen(self) -> dict[str, nn.Module]:
+        return {"audio2motion": self.vae} | ({"syncnet": self.syncnet} if self.syncnet is not None else {})
+
+    def optimizers(self) -> dict[str, OptimizerSpec]:
+        c = self.config
+        rates = {"generator": c.postnet_lr, "discriminator": c.postnet_disc_lr}
+        return {
+            name: OptimizerSpec(
+                groups=[{"params": list(self.model[name].parameters()), "lr": rate}],
+                kind="rmsprop",
+                schedule=schedule("constant", warmup_updates=c.warmup_updates),
+                clip_grad_norm=c.clip_grad_norm,
+            )
+            for name, rate in rates.items()
+        }
+
+    def train_dataset(self, *, rank: int, world_size: int) -> BatchDataset:
+        c, win = self.config, self.syncnet.config.sync_win_frames if self.syncnet is not None else 0
+        return PostNetBatches(c, sync_win=win, num_steps=c.max_updates, seed=c.seed, rank=rank)
+
+    def val_dataset(self) -> BatchDataset:
+        return PersonTest(self.config)
+
+    def training_step(self, batch: dict[str, Tensor], *, step: int, optimizer: str) -> dict[str, Tensor]:
+        if optimizer == "generator":
+            return self._generator_terms(batch, step)
+        return self._critic_terms(batch) if self._adversarial(step) else {}
+
+    def loss_weights(self, *, step: int, progress: float, optimizer: str) -> dict[str, float]:
+        c = self.config
+        if optimizer == "discriminator":
+            return {"disc": 1.0} if self._adversarial(step) else {}
+        weights = {"mse": c.postnet_lambda_mse, "lip": c.postnet_lambda_lip, "continuity": c.postnet_lambda_continuity}
+        if self._adversarial(step):
+            weights["adv"] = c.postnet_lambda_adv
+        if self.syncnet is not None:
+            weights["sync"] = c.postnet_lambda_sync
+        return weights
+
+    def _adversarial(self, step: int) -> bool:
+        return self.config.postnet_lambda_adv > 0 and step >= self.config.postnet_disc_start_steps
+
+    def _generic_motion(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the generic model's motion and mask of corpus and person, one after the other along the batch."""
+        speech, f0, mask = (torch.cat([batch[name], batch[f"p_{name}"]]) for name in ("speech", "f0", "y_mask"))
+        with torch.no_grad():
+            return self.vae.infer(speech, mask, f0=f0, temperature=self.config.postnet_temperature), mask
+
+    def _generator_terms(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+        x, mask = self._generic_motion(batch)
+        num_corpus = len(batch["speech"])
+        out = self.generator(x, mask)
+        fake, pred = out[:num_corpus], out[num_corpus:]
+        batch["fake"] = fake.detach()
+        y, y_mask = batch["p_y"], batch["p_y_mask"]
+        terms = {
+            "mse": masked_mse(pred, y, y_mask),
+            "lip": masked_mse(pred[..., MOUTH], y[..., MOUTH], y_mask),
+            "continuity": continuity_loss(pred, y, y_mask),
+        }
+        if self._adversarial(step):
+            terms["adv"] = lsgan_generator_loss(self.critic(self._windows(fake, batch["y_mask"])))
+        if self.syncnet is not None:
+            terms["sync"] = self._sync_loss(batch, fake)
+        return terms
+
+    def _critic_terms(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        fake, real = self._windows(batch["fake"], batch["y_mask"]), self._windows(batch["p_y"], batch["p_y_mask"])
+        return {"disc": lsgan_critic_loss(self.critic(fake), self.critic(real))}
+
+    def _windows(self, y: Tensor, mask: Tensor) -> Tensor:
+        """Return all windows [N,W,204] of a batch that hold real frames only."""
+        win = self.config.disc_win_frames
+        windows = y.unfold(1, win, 1).transpose(2, 3)
+        return windows[mask.unfold(1, win, 1).amin(-1) > 0]
+
+    def _sync_loss(self, batch: dict[str, Tensor], fake: Tensor) -> Tensor:
+        assert self.syncnet is not None
+        if not len(batch["sync_items"]):
+            return fake.sum() * 0
+        win = self.syncnet.config.sync_win_frames
+        cosine = self.syncnet(*cut_pairs(batch["speech"], fake, batch["sync_items"], batch["sync_starts"], win))
+        return sync_loss(cosine, torch.ones_like(cosine))
+
+    def validation_step(self, batch: dict[str, Tensor], *, step: int) -> dict[str, float]:
+        mask, chosen = batch["y_mask"], batch["eval_mask"] > 0
+        generator = seeded_generator(self.config.seed)
+        x = self.vae.infer(
+            batch["speech"], mask, f0=batch["f0"], temperature=self.config.infer_temperature, generator=generator
+        )
+        pred = self.generator(x, mask)
+        counts = chosen.sum(1).tolist()
+        ends = torch.tensor(counts).cumsum(0).tolist()
+        pieces = [(end - count, end) for count, end in zip(counts, ends, strict=True) if count]
+        true, mine, generic = (to_points(value[chosen].cpu(), self.neutral) for value in (batch["y"], pred, x))
+        figures, before = motion_figures(mine, true, pieces), motion_figures(generic, true, pieces)
+        self._opening = {
+            name: torch.from_numpy(lip_opening(points))
+            for name, points in (("true", true), ("postnet", mine), ("generic", generic))
+        }
+        excess = max(0.0, figures["jitter_ratio"] - 1.5)
+        return {
+            **figures,
+            "lip_corr_generic": before["lip_corr"],
+            "lmd_generic": before["lmd"],
+            "val_loss": figures["lmd"] + 0.05 * excess,
+            "val_mse": float(masked_mse(pred, batch["y"], batch["eval_mask"])),
+        }
+
+    def validation_media(self, *, step: int) -> list[Media]:
+        if not self._opening:
+            return []
+        curves, self._opening = {name: curve[:250].numpy() for name, curve in self._opening.items()}, {}
+        frames = list(range(len(curves["true"])))
+        return [
+            Media("lip_opening", "image", line_plot(frames, curves, title="inner-lip opening, test frames", x="frame"))
+        ]
