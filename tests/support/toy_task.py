@@ -52,7 +52,11 @@ class ToyTask(Task):
         super().__init__(config)
         width = config.hidden_size
         self.model = nn.ModuleDict(
-            {"net": nn.Sequential(nn.Linear(3, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.2), nn.Linear(width, 1))}
+            {
+                "net": nn.Sequential(
+                    nn.Linear(3, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.2), nn.Linear(width, 1)
+                )
+            }
         )
         self.state_vars = {"gate": False, "seen": 0}
         self.seen_indices: list[Tensor] = []

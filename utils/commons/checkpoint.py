@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -163,8 +164,8 @@ def load_trainer_state(work_dir: Path, step: int) -> dict[str, Any]:
         DataError: The file is damaged.
     """
     path = state_path(work_dir, step)
-    if not zipfile.is_zipfile(path):
-        raise DataError(f"{short(path)} is damaged (cut short or not a trainer state); {_fall_back(work_dir, step)}")
+    if not _is_sound_zip(path):
+        raise DataError(f"{short(path)} is damaged (cut short or altered); {_fall_back(work_dir, step)}")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
@@ -172,6 +173,15 @@ def load_trainer_state(work_dir: Path, step: int) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise DataError(f"{short(path)} holds no trainer state; {_fall_back(work_dir, step)}")
     return state
+
+
+def _is_sound_zip(path: Path) -> bool:
+    """Return whether the file is whole and every checksum in it holds (torch does not look)."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, EOFError, zlib.error):
+        return False
 
 
 def _first_line(error: BaseException) -> str:

@@ -29,7 +29,12 @@ class Config(BaseModel):
     """Base of all configuration models: frozen, flat, no unknown keys."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, protected_namespaces=()
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
     )
 
     run_keys: ClassVar[frozenset[str]] = frozenset()
