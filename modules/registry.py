@@ -19,7 +19,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "face_alignment": "modules.face.landmarkers.face_alignment:FaceAlignmentLandmarker",
     },
     "segmenter": {
-        "grabcut": "modules.face.segmenters.grabcut:GrabcutSegmenter",
+        "mediapipe": "modules.face.segmenters.mediapipe:MediapipeSegmenter",
     },
     "field": {
         "triplane": "modules.nerf.fields.head:HeadField",

@@ -32,7 +32,7 @@ class ProcessConfig(FeatureConfig):
     """Names the person everywhere: data/*/videos/<video_id>, checkpoints/<video_id>, infer_out/<video_id>."""
     image_size: int = Field(default=512, ge=64, le=2048, multiple_of=2)
     """Width and height of the pictures trained on and rendered."""
-    segmenter: str = "grabcut"
+    segmenter: str = "mediapipe"
     """Separates head, torso and background."""
     crop: Literal["auto", "always", "never"] = "auto"
     """'auto' keeps a square video whose face is 35-65 % of its height; 'never' takes the middle square."""

@@ -1,0 +1,48 @@
+"""Stage ``layers``: the clean background, the picture over it, and the torso continued under the chin."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from data_gen.stages import Progress
+from data_gen.videos.config import ProcessConfig
+from data_gen.videos.frames import num_threads, ordered_map
+from modules.face.background import MAX_SAMPLES, clean_background
+from modules.face.torso_layer import over_background, torso_layer
+from utils.data.atomic import atomic_path
+from utils.data.picture_store import PictureStore, PictureWriter, decode_picture, encode_picture
+from utils.media.video import read_frames
+
+logger = logging.getLogger(__name__)
+
+
+def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Progress) -> None:
+    """Write bg.png and frames.arrow (columns gt, masks, torso)."""
+    video = processed_dir / "ingest" / "video.mp4"
+    masks = PictureStore(processed_dir / "segmentation" / "masks.arrow")
+    background = _background(video, masks)
+    with atomic_path(out_dir / "bg.png") as path:
+        path.write_bytes(encode_picture(background, "png"))
+
+    def encode(item: tuple[np.ndarray, bytes]) -> dict[str, bytes]:
+        frame, data = item
+        alpha = decode_picture(data)[..., :2]
+        gt, torso = over_background(frame, alpha, background), torso_layer(frame, alpha)
+        return {"gt": encode_picture(gt, "jpeg"), "masks": data, "torso": encode_picture(torso, "png")}
+
+    pairs = zip(read_frames(video), (bytes(masks.read_bytes("masks", i)) for i in range(len(masks))), strict=True)
+    rows = ordered_map(encode, pairs, num_threads(config.num_workers))
+    with PictureWriter(out_dir / "frames.arrow", ["gt", "masks", "torso"]) as writer:
+        for row in progress(rows, total=len(masks)):
+            writer.write(row)
+
+
+def _background(video: Path, masks: PictureStore) -> np.ndarray:
+    step = -(-len(masks) // MAX_SAMPLES)
+    person = (masks.read("masks", i)[..., :2].max(axis=-1) for i in range(0, len(masks), step))
+    background, seen = clean_background(read_frames(video, step=step), person)
+    logger.info("background seen in %.0f %% of the picture, the rest is in-painted", 100 * seen.mean())
+    return background

@@ -1,0 +1,34 @@
+"""Stage ``segmentation``: alpha of head and torso in every frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from data_gen.stages import Progress
+from data_gen.videos.config import ProcessConfig
+from data_gen.videos.frames import num_threads, ordered_map
+from modules.face.segmenters.base import build_segmenter
+from utils.data.picture_store import PictureWriter, encode_picture
+from utils.media.video import read_frames
+
+_LEARN_FROM = 24
+
+
+def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Progress) -> None:
+    """Write masks.arrow: one PNG [H,W,2] a frame in the column ``masks``."""
+    video = processed_dir / "ingest" / "video.mp4"
+    points = np.load(processed_dir / "landmarks" / "lm478.npy", mmap_mode="r", allow_pickle=False)
+    segmenter = build_segmenter(config.segmenter)
+    step = max(1, len(points) // _LEARN_FROM)
+    segmenter.learn(read_frames(video, step=step), points[::step])
+
+    def encode(item: tuple[np.ndarray, np.ndarray]) -> bytes:
+        return encode_picture(segmenter.masks(*item), "png")
+
+    pairs = zip(read_frames(video), points, strict=True)
+    encoded = ordered_map(encode, pairs, num_threads(config.num_workers))
+    with PictureWriter(out_dir / "masks.arrow", ["masks"]) as writer:
+        for data in progress(encoded, total=len(points)):
+            writer.write({"masks": data})
