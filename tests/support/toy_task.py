@@ -92,11 +92,11 @@ class ToyTask(Task):
 
     def validation_end(self, metrics) -> None:  # type: ignore[no-untyped-def]
         self.validated_at.append(len(self.seen_indices))
-        self.state_vars["gate"] = metrics["val_loss"] < self.config.sync_gate
+        self.state_vars["gate"] = metrics.get("val_loss", 0.0) < self.config.sync_gate
 
 
 class ToyGanTask(ToyTask):
-    """Two optimizers; the discriminator also takes BatchNorm-free turns only on even steps."""
+    """Two optimizers; the discriminator rests on odd steps."""
 
     def __init__(self, config: ToyConfig) -> None:
         super().__init__(config)
@@ -111,6 +111,7 @@ class ToyGanTask(ToyTask):
         }
 
     def training_step(self, batch: Batch, *, step: int, optimizer: str) -> dict[str, Tensor]:
+        self.seen_indices.append(batch["index"])
         fake = self.model["net"](batch["x"])
         if optimizer == "generator":
             return {"mse": (fake - batch["y"]).square().mean(), "adv": (self.model["disc"](fake) - 1).square().mean()}

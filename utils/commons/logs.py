@@ -40,6 +40,10 @@ def setup_logging(level: int = logging.INFO) -> None:
         handler.addFilter(_hide_progress)
         root.addHandler(handler)
     root.setLevel(logging.WARNING)
+    _set_levels(level)
+
+
+def _set_levels(level: int) -> None:
     for name in ("utils", "modules", "tasks", "data_gen", "inference", "geneface", "__main__"):
         logging.getLogger(name).setLevel(level)
 
@@ -52,6 +56,7 @@ def log_to_file(path: Path) -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
+    _set_levels(logging.INFO)
     try:
         yield
     finally:
