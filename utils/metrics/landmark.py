@@ -45,19 +45,22 @@ def closure(generated_opening: np.ndarray, true_opening: np.ndarray) -> float:
     return float((np.asarray(generated_opening)[closed] < CLOSED).mean()) if closed.any() else float("nan")
 
 
-def silence_leak(opening: np.ndarray, speaking: np.ndarray) -> float:
+def silence_leak(opening: np.ndarray, speaking: np.ndarray, pieces: Pieces | None = None) -> float:
     """Return the mean speed of the lip opening over silence divided by that over speech.
 
     Args:
         opening: Lip opening of each frame, [T].
         speaking: Whether somebody speaks in each frame, [T] bool.
+        pieces: Speeds are taken inside these only; absent: the whole is one piece.
 
     Returns:
         NaN when the sound has no silence or no speech, or the mouth never moves in speech.
     """
     speed = np.abs(np.diff(opening))
-    silent = ~speaking[1:] & ~speaking[:-1]
-    voiced = speaking[1:] & speaking[:-1]
+    inside = np.ones(len(speed), bool)
+    inside[[start - 1 for start, _ in pieces or () if start > 0]] = False
+    silent = ~speaking[1:] & ~speaking[:-1] & inside
+    voiced = speaking[1:] & speaking[:-1] & inside
     if not silent.any() or not voiced.any() or speed[voiced].mean() < 1e-9:
         return float("nan")
     return float(speed[silent].mean() / speed[voiced].mean())

@@ -54,3 +54,10 @@ def test_eye_opening_is_the_lid_distance_over_the_eye_distance() -> None:
     for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
         points[:, upper, 1], points[:, lower, 1] = -4, 4
     np.testing.assert_allclose(eye_opening(points), [0.08, 0.08])
+
+
+def test_silence_leak_does_not_see_the_jump_between_pieces() -> None:
+    speaking = np.array([True] * 4 + [False] * 4)
+    opening = np.array([0.0, 0.2, 0.0, 0.2, 0.1, 0.1, 0.9, 0.9])
+    assert silence_leak(opening, speaking) > 1
+    assert silence_leak(opening, speaking, [(0, 6), (6, 8)]) == 0

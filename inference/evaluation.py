@@ -1,0 +1,239 @@
+"""The three tests of a person (true landmarks in, own sound in, foreign sound in) and the comparison of two videos."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from inference.camera_path import CameraPath
+from inference.landmark_filters import contiguous_pieces
+from inference.pipeline import TalkingHead
+from inference.report import markdown_table, save_figure, save_metrics, save_text, strip
+from inference.scoring import PictureScores, Row, Watched, lips, motion_row, sync_row, watch
+from inference.voice_activity import speech_activity
+from modules.audio import SAMPLES_PER_FRAME
+from modules.face.landmarkers.base import Landmarker, build_landmarker
+from utils.commons.schema import DataError
+from utils.media.audio import load_wav
+from utils.media.video import probe, read_frames
+from utils.metrics.image import Box
+from utils.metrics.lipsync import MIN_FRAMES, SyncResult, sync_lag
+
+logger = logging.getLogger(__name__)
+
+MOUTH = slice(48, 68)
+_NUM_CROPS = 10
+
+
+@dataclass
+class Report:
+    """All that is written of an evaluation."""
+
+    facts: dict[str, object]
+    rows: dict[str, Row] = field(default_factory=dict)
+    crops: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    curves: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def table(self) -> str:
+        """Return the Markdown table under one line of facts."""
+        facts = ", ".join(f"{name} {value}" for name, value in self.facts.items())
+        return f"{facts}\n\n{markdown_table(self.rows)}"
+
+    def save(self, folder: Path) -> None:
+        """Write metrics.json, table.md and figure.png."""
+        save_metrics(folder / "metrics.json", self.facts, self.rows)
+        save_text(folder / "table.md", self.table())
+        save_figure(folder / "figure.png", {name: strip(crops) for name, crops in self.crops.items()}, self.curves)
+
+
+class PersonTest:
+    """The test frames of a person, rendered from different landmarks and measured alike."""
+
+    def __init__(self, head: TalkingHead, landmarker: Landmarker, max_frames: int) -> None:
+        """Choose the frames.
+
+        Raises:
+            DataError: The dataset has no test frame.
+        """
+        self.head, self.store, self.landmarker = head, head.store, landmarker
+        frames = self.store.indices("test")
+        self.frames = frames[:max_frames] if max_frames else frames
+        if not len(self.frames):
+            raise DataError(f"{self.store.root} has no test frame with a face; process a longer video")
+        self.segments = self.store.manifest.segments
+        lengths = [end - start for start, end in contiguous_pieces(self.frames, self.segments)]
+        ends = list(itertools.accumulate(lengths))
+        self.pieces = [(end - length, end) for end, length in zip(ends, lengths, strict=True)]
+        self.speech = load_wav(self.store.audio_path)
+        self.speaking = speech_activity(self.speech, len(self.store))[self.frames]
+        self.shown = set(np.linspace(0, len(self.frames) - 1, min(_NUM_CROPS, len(self.frames))).astype(int).tolist())
+        self.report = Report(facts={})
+
+    def true_video(self) -> Watched | None:
+        """Measure the true frames."""
+        seen = self._watch("true video", (self._true(int(frame)) for frame in self.frames))
+        self._add_row("true video", seen, seen, {})
+        return seen
+
+    def rendered(self, title: str, lm3d: np.ndarray, true: Watched | None) -> Watched | None:
+        """Render the test frames from the landmarks of the whole clip [N,68,3] (cm) with true poses; measure them."""
+        scores = PictureScores()
+
+        def scored() -> Iterator[np.ndarray]:
+            for frame, picture in zip(self.frames, self._render(lm3d), strict=True):
+                truth, head_alpha, boxes = self._truth(int(frame))
+                scores.add(picture, truth, head=head_alpha, boxes=boxes)
+                yield picture
+
+        seen = self._watch(title, scored())
+        self._add_row(title, seen, true, scores.row())
+        return seen
+
+    def _render(self, lm3d: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the test frames; condition windows never cross a cut."""
+        renderer, c2w = self.head.renderer, self.store.c2w
+        for start, end in self.segments:
+            inside = self.frames[(self.frames >= start) & (self.frames < end)]
+            if len(inside):
+                conditions = renderer.conditions(np.ascontiguousarray(lm3d[start:end]))
+                for frame in inside:
+                    yield renderer.render(conditions, int(frame) - start, c2w[frame])
+
+    def _watch(self, title: str, frames: Iterator[np.ndarray]) -> Watched | None:
+        crops: list[np.ndarray] = []
+
+        def cropped() -> Iterator[np.ndarray]:
+            for position, picture in enumerate(frames):
+                if position in self.shown:
+                    crops.append(_crop(picture, self._boxes(int(self.frames[position]))["lips"]))
+                yield picture
+
+        starts = [start for start, _ in self.pieces[1:]]
+        seen = watch(cropped(), self.landmarker, starts=starts)
+        self.report.crops[title] = crops
+        if seen is not None:
+            self.report.curves[title] = seen.opening
+        return seen
+
+    def _add_row(self, title: str, seen: Watched | None, true: Watched | None, pictures: Row) -> None:
+        row = pictures | motion_row(seen, true, pieces=self.pieces, speaking=self.speaking)
+        self.report.rows[title] = row | sync_row(self._sync(seen))
+
+    def _sync(self, seen: Watched | None) -> SyncResult | None:
+        if seen is None or len(self.frames) < MIN_FRAMES:
+            return None
+        return sync_lag(self.speech, *lips(seen), frames=self.frames, segments=self.segments)
+
+    def _scale(self) -> float:
+        return self.head.renderer.size[0] / self.store.manifest.height
+
+    def _true(self, frame: int) -> np.ndarray:
+        picture, (height, width) = self.store.gt(frame), self.head.renderer.size
+        same = picture.shape[:2] == (height, width)
+        return picture if same else cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+
+    def _boxes(self, frame: int) -> dict[str, Box]:
+        scale = self._scale()
+        rects = {"lips": self.store.lip_rect[frame], "eyes": self.store.eye_rect[frame]}
+        return {
+            name: (x, y, w, h)
+            for name, (x, y, w, h) in ((n, np.round(r * scale).astype(int).tolist()) for n, r in rects.items())
+        }
+
+    def _truth(self, frame: int) -> tuple[np.ndarray, np.ndarray, dict[str, Box]]:
+        height, width = self.head.renderer.size
+        alpha = cv2.resize(np.ascontiguousarray(self.store.masks(frame)[..., 0]), (width, height))
+        return self._true(frame), alpha, self._boxes(frame)
+
+
+def evaluate_person(head: TalkingHead, *, landmarker: str, max_frames: int, wav: Path | None, out: Path) -> Report:
+    """Return all figures of a person; with ``wav`` also those of a foreign voice, whose video is kept in ``out``."""
+    head.check_experiments()
+    test = PersonTest(head, build_landmarker(landmarker), max_frames)
+    store = head.store
+    lm3d = np.array(store.lm3d, np.float32)
+    height, width = head.renderer.size
+    test.report.facts |= {
+        "video_id": head.video_id, "test_frames": len(test.frames), "pieces": len(test.pieces),
+        "resolution": f"{width}x{height}", "landmarker": landmarker,
+    }  # fmt: skip
+    true = test.true_video()
+    test.rendered("true landmarks", lm3d, true)
+    frozen = lm3d.copy()
+    frozen[:, MOUTH] = store.lm3d_mean[MOUTH]
+    test.rendered("frozen mouth", frozen, true)
+    test.rendered("own sound", own_sound(head), true)
+    if wav is not None:
+        _foreign_sound(test, wav, out / f"{wav.stem}.mp4", max_frames)
+    return test.report
+
+
+def own_sound(head: TalkingHead) -> np.ndarray:
+    """Return landmarks of the whole clip [N,68,3] in cm predicted from its own sound, after the filters."""
+    store = head.store
+    deviations = head.motion.from_features(store.speech, store.f0, len(store))
+    true_path = CameraPath(np.arange(len(store)), np.asarray(store.c2w))
+    return head.filtered(deviations, load_wav(store.audio_path), true_path)
+
+
+def _foreign_sound(test: PersonTest, wav: Path, video: Path, max_frames: int) -> None:
+    speech = load_wav(wav)
+    if max_frames:
+        speech = speech[: max_frames * SAMPLES_PER_FRAME]
+    test.head.generate(speech, video)
+    seen = watch(read_frames(video), test.landmarker)
+    title = f"sound {wav.stem}"
+    test.report.rows[title] = sound_row(seen, None, speech)
+    if seen is not None:
+        test.report.curves[title] = seen.opening
+
+
+def sound_row(seen: Watched | None, true: Watched | None, speech: np.ndarray | None) -> Row:
+    """Return the figures of one uncut video with its sound at 16 kHz [N], if it has any."""
+    if seen is None:
+        return {"faces": 0.0}
+    frames = len(seen.points)
+    speaking = None if speech is None else speech_activity(speech, frames)
+    row = motion_row(seen, true, pieces=[(0, frames)], speaking=speaking)
+    enough = speech is not None and min(frames, len(speech) // SAMPLES_PER_FRAME) >= MIN_FRAMES
+    return row | sync_row(sync_lag(speech, *lips(seen)) if speech is not None and enough else None)
+
+
+def compare_videos(true: Path, other: Path, *, landmarker: str, max_frames: int) -> Report:
+    """Return the figures of ``other`` against ``true``, frame by frame at 25 fps, at the size of ``true``."""
+    info, facts = probe(true), probe(other)
+    size, stop = (info.width, info.height), max_frames or None
+    if (facts.width, facts.height) != size:
+        logger.warning("%s is %dx%d: resized to %dx%d", other, facts.width, facts.height, *size)
+    scores, count = PictureScores(), 0
+    for a, b in zip(
+        read_frames(true, size=size, fps=25, stop=stop), read_frames(other, size=size, fps=25, stop=stop), strict=False
+    ):
+        scores.add(b, a, head=None, boxes={})
+        count += 1
+    if count == 0:
+        raise DataError(f"{true} and {other} have no frame in common")
+    tracker = build_landmarker(landmarker)
+    report = Report({"true": true.name, "other": other.name, "frames": count, "resolution": f"{size[0]}x{size[1]}"})
+    seen: dict[Path, Watched | None] = {}
+    for path, has_audio in ((true, info.has_audio), (other, facts.has_audio)):
+        seen[path] = watch(read_frames(path, size=size, fps=25, stop=count), tracker)
+        title = "true" if path is true else "other"
+        speech = load_wav(path)[: count * SAMPLES_PER_FRAME] if has_audio else None
+        report.rows[title] = (scores.row() if path is other else {}) | sound_row(seen[path], seen[true], speech)
+        if (watched := seen[path]) is not None:
+            report.curves[title] = watched.opening
+    return report
+
+
+def _crop(picture: np.ndarray, box: Box) -> np.ndarray:
+    """Return the box grown by a third, inside the picture."""
+    x, y, width, height = box
+    dx, dy = width // 3, height // 3
+    return picture[max(0, y - dy) : y + height + dy, max(0, x - dx) : x + width + dx].copy()
