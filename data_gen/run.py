@@ -1,7 +1,7 @@
 """Process a person's video, or a corpus of clips, into a dataset.
 
-    python data_gen/run.py --config egs/datasets/videos/<id>/process.yaml [--stage NAME] [--force] [--hparams "k=v,..."]
-    python data_gen/run.py --corpus <name> --folder <folder> --config egs/datasets/lrs3/process.yaml
+python data_gen/run.py --config egs/datasets/videos/<id>/process.yaml [--stage NAME] [--force] [--hparams "k=v,..."]
+python data_gen/run.py --corpus <name> --folder <folder> --config egs/datasets/lrs3/process.yaml
 """
 
 from __future__ import annotations
@@ -13,39 +13,44 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from utils.commons.cli import run_main  # noqa: E402
+from utils.commons.cli import run_main
+from utils.commons.schema import Config, ConfigError
 
 
 def main(arguments: Sequence[str]) -> None:
     """Process what the command line names."""
     options = _parser().parse_args(arguments)
     from utils.commons.hparams import build_config, describe, load_config
-    from utils.commons.schema import Config
 
     resolved = load_config(options.config, options.hparams, options.preset)
-    config_class: type[Config]
     if options.corpus:
-        from data_gen.corpus.config import CorpusConfig as config_class
+        from data_gen.corpus.config import CorpusConfig
+
+        _check_corpus_options(options)
+        corpus_config = build_config(CorpusConfig, resolved)
+        if not options.print_config:
+            from data_gen.corpus.process import process_corpus
+
+            process_corpus(options.corpus, Path(options.folder), corpus_config, force=options.force)
+        config: Config = corpus_config
     else:
-        from data_gen.videos.config import ProcessConfig as config_class
-    config = build_config(config_class, resolved)
+        from data_gen.videos.config import ProcessConfig
+
+        video_config = build_config(ProcessConfig, resolved)
+        if not options.print_config:
+            from data_gen.videos.pipeline import process_video
+
+            process_video(video_config, stage=options.stage, force=options.force)
+        config = video_config
     if options.print_config:
         sys.stdout.write(describe(config, resolved) + "\n")
-    elif options.corpus:
-        _process_corpus(options, config)
-    else:
-        from data_gen.videos.pipeline import process_video
-
-        process_video(config, stage=options.stage, force=options.force)  # type: ignore[arg-type]
 
 
-def _process_corpus(options: argparse.Namespace, config: object) -> None:
-    from data_gen.corpus.process import process_corpus
-    from utils.commons.schema import ConfigError
-
+def _check_corpus_options(options: argparse.Namespace) -> None:
     if options.stage:
         raise ConfigError("--stage is for videos; a corpus is processed clip by clip and goes on where it stopped")
-    process_corpus(options.corpus, Path(options.folder or ""), config, force=options.force)  # type: ignore[arg-type]
+    if not options.folder:
+        raise ConfigError("--corpus needs --folder, a folder that holds <speaker>/<clip>.mp4")
 
 
 def _parser() -> argparse.ArgumentParser:

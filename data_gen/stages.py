@@ -1,7 +1,7 @@
 """A pipeline of stages, each a folder that appears whole: run in order, skip what is done, rerun from what changed.
 
-A stage's ``stage.json`` holds a fingerprint of its version, its configuration keys, its source files and the runs of the
-stages it reads. Where the fingerprint is unchanged and the outputs exist, the stage is skipped.
+A stage's ``stage.json`` holds a fingerprint of its version, its configuration keys, its source files and the runs of
+the stages it reads. Where the fingerprint is unchanged and the outputs exist, the stage is skipped.
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ def _fingerprint(stage: Stage, by_name: dict[str, Stage], config: Config, root: 
         "version": stage.version,
         "keys": {key: values[key] for key in stage.keys},
         "inputs": {name: _record(by_name[name], config, root)["run_id"] for name in stage.inputs},
-        "sources": {path.name: _sha256(path) if path.exists() else recorded.get(path.name) for path in stage.sources(config)},
+        "sources": {
+            path.name: _sha256(path) if path.exists() else recorded.get(path.name) for path in stage.sources(config)
+        },
     }
 
 
@@ -145,7 +147,9 @@ def _progress_bar(name: str) -> Progress:
 
     def progress(items: Iterable[_T], total: int | None = None) -> Iterator[_T]:
         pause = 0.2 if sys.stderr.isatty() else 10.0  # a log file needs no line ten times a second
-        return iter(tqdm(items, total=total, desc=name, unit="frame", dynamic_ncols=True, leave=False, mininterval=pause))
+        return iter(
+            tqdm(items, total=total, desc=name, unit="frame", dynamic_ncols=True, leave=False, mininterval=pause)
+        )
 
     return progress
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ def find_clips(folder: Path, processed: Path) -> list[ClipFile]:
         found = f"{loose} videos directly in it" if loose else "no video"
         raise DataError(f"{folder} holds {found}; expected one folder a speaker: <speaker>/<clip>.mp4")
     clips = [ClipFile(p.parent.name, p, processed / p.parent.name / f"{p.stem}.npz") for p in paths]
-    twice = [a for a, b in zip(clips, clips[1:], strict=False) if a.cache == b.cache]
+    twice = [a for a, b in itertools.pairwise(clips) if a.cache == b.cache]
     if twice:
         raise DataError(f"two videos are called {twice[0].path.parent / twice[0].path.stem}.*; rename or delete one")
     return clips
@@ -69,7 +70,9 @@ def fingerprint(clip: ClipFile, config: CorpusConfig) -> str:
     stat = clip.path.stat()
     keys = ("speech_encoder", "hubert_path", "landmarker", "focal_factor", "min_frames", "min_face_share")
     values = {key: getattr(config, key) for key in keys}
-    return json.dumps({"version": _VERSION, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, **values}, sort_keys=True)
+    return json.dumps(
+        {"version": _VERSION, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, **values}, sort_keys=True
+    )
 
 
 def process_clip(clip: ClipFile, config: CorpusConfig, *, force: bool = False) -> str:
@@ -93,7 +96,8 @@ def process_clip(clip: ClipFile, config: CorpusConfig, *, force: bool = False) -
 
 
 def cached_reason(clip: ClipFile, stamp: str) -> str | None:
-    """Return ``""`` if a good result is cached, the reason if the clip is known as bad, None if it is to be processed."""
+    """Return ``""`` if a good result is cached, the reason if the clip is known as bad, None if it is to be
+    processed."""
     if clip.cache.exists():
         with np.load(clip.cache, allow_pickle=False) as stored:
             if str(stored["fingerprint"]) == stamp:

@@ -38,7 +38,9 @@ def process_corpus(name: str, folder: Path, config: CorpusConfig, *, force: bool
     _log_bad(processed, clips, reasons)
     if not good:
         reason = Counter(reasons.values()).most_common(1)[0][0]
-        raise DataError(f"none of the {len(clips)} clips in {folder} can be used ({reason}); see {processed / 'report.csv'}")
+        raise DataError(
+            f"none of the {len(clips)} clips in {folder} can be used ({reason}); see {processed / 'report.csv'}"
+        )
     digest = _digest(good, config)
     if not force and _stored_digest(target) == digest:
         logger.info("corpus %s: skipped (done)", name)
@@ -47,7 +49,9 @@ def process_corpus(name: str, folder: Path, config: CorpusConfig, *, force: bool
     write_corpus(target, _rows(good, splits), name=name, encoder=config.speech_encoder, landmarker=config.landmarker)
     save_json(target / _DIGEST_FILE, {"digest": digest})
     counts = Counter(splits.values())
-    logger.info("corpus %s: %d clips to train on, %d for validation in %s", name, counts["train"], counts["val"], target)
+    logger.info(
+        "corpus %s: %d clips to train on, %d for validation in %s", name, counts["train"], counts["val"], target
+    )
 
 
 def _process_clips(clips: Sequence[ClipFile], config: CorpusConfig, force: bool) -> dict[str, str]:
@@ -59,7 +63,9 @@ def _process_clips(clips: Sequence[ClipFile], config: CorpusConfig, force: bool)
     parallel = joblib.Parallel(n_jobs=num_workers, backend="loky", return_as="generator_unordered")
     jobs = (joblib.delayed(_job)(clip, config, force) for clip in clips)
     pause = 0.2 if sys.stderr.isatty() else 10.0
-    return dict(tqdm(parallel(jobs), total=len(clips), desc="corpus", unit="clip", dynamic_ncols=True, mininterval=pause))
+    return dict(
+        tqdm(parallel(jobs), total=len(clips), desc="corpus", unit="clip", dynamic_ncols=True, mininterval=pause)
+    )
 
 
 def _job(clip: ClipFile, config: CorpusConfig, force: bool) -> tuple[str, str]:
@@ -101,7 +107,12 @@ def _stored_digest(target: Path) -> str:
 def write_report(processed: Path, clips: Sequence[ClipFile], reasons: dict[str, str]) -> None:
     """Write ``report.csv`` and ``report.json``: every clip, whether it is used, and the reason if not."""
     rows = [
-        {"item_id": clip.item_id, "file": str(clip.path), "used": not reasons[clip.item_id], "reason": reasons[clip.item_id]}
+        {
+            "item_id": clip.item_id,
+            "file": str(clip.path),
+            "used": not reasons[clip.item_id],
+            "reason": reasons[clip.item_id],
+        }
         for clip in clips
     ]
     bad = [row for row in rows if not row["used"]]

@@ -56,7 +56,9 @@ def _load(processed_dir: Path) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {k: np.load(processed_dir / path, allow_pickle=False) for k, path in files.items()}
     for name in ("c2w", "lm3d"):
         if not np.isfinite(arrays[name]).all():
-            raise DataError(f"{name} of {processed_dir.name} holds values that are not numbers; run --stage head_pose again")
+            raise DataError(
+                f"{name} of {processed_dir.name} holds values that are not numbers; run --stage head_pose again"
+            )
     return arrays
 
 
@@ -69,7 +71,9 @@ def common_length(lengths: dict[str, int]) -> int:
     shortest, longest = min(lengths.values()), max(lengths.values())
     if longest - shortest > _MAX_MISMATCH:
         listed = ", ".join(f"{name} {length}" for name, length in sorted(lengths.items()))
-        raise DataError(f"the stages disagree about the number of frames ({listed}); process the video again with --force")
+        raise DataError(
+            f"the stages disagree about the number of frames ({listed}); process the video again with --force"
+        )
     if longest != shortest:
         logger.warning("lengths differ (%d to %d frames); the clip is cut to %d", shortest, longest, shortest)
     return shortest
@@ -117,7 +121,9 @@ def landmark_statistics(
         is_train[start:end] = True
     chosen = lm3d[is_train & valid].astype(np.float64)
     if len(chosen) < 2:
-        raise DataError(f"only {len(chosen)} training frames show a face; use a longer video of one person facing the camera")
+        raise DataError(
+            f"only {len(chosen)} training frames show a face; use a longer video of one person facing the camera"
+        )
     return chosen.mean(axis=0), np.maximum(chosen.std(axis=0), 1e-3)
 
 
@@ -133,7 +139,8 @@ def face_rects(points: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def box_rects(points: np.ndarray, margin: float, height: int, width: int) -> np.ndarray:
-    """Return the boxes x, y, w, h [T,4] i32 around points [T,K,2], grown by ``margin`` of their size, inside the picture."""
+    """Return the boxes x, y, w, h [T,4] i32 around points [T,K,2], grown by ``margin`` of their size, inside the
+    picture."""
     low, high = points.min(axis=1), points.max(axis=1)
     grow = (high - low) * margin / 2
     low, high = np.floor(low - grow), np.ceil(high + grow)
@@ -155,7 +162,7 @@ def _copy_pictures(layers: Path, out_dir: Path, length: int) -> None:
         raise DataError(f"layers hold {stored} pictures for {length} frames; run --stage layers again")
     for name in ("frames.arrow", "bg.png"):
         try:
-            os.link(layers / name, out_dir / name)  # the same bytes on disk; deleting either name leaves the other whole
+            os.link(layers / name, out_dir / name)  # one copy on disk; deleting either name leaves the other
         except OSError:
             shutil.copyfile(layers / name, out_dir / name)
 

@@ -14,7 +14,8 @@ class FeatureConfig(Config):
     """Choices shared by videos and corpora."""
 
     speech_encoder: str = "moonshine+mel"
-    """Speech features: moonshine, mel, hubert, or several joined by '+'. All models that work together need the same."""
+    """Speech features: moonshine, mel, hubert, or several joined by '+'. All models that work together need the
+    same."""
     hubert_path: str = ""
     """Local folder or hub id of HuBERT weights; empty takes facebook/hubert-large-ls960-ft."""
     landmarker: str = "mediapipe"
@@ -39,7 +40,8 @@ class ProcessConfig(FeatureConfig):
     crop_scale: float = Field(default=2.4, ge=1.5, le=5)
     """Side of the crop over the height of the face, forehead to chin."""
     crop_center: float = Field(default=0.46, ge=0.2, le=0.8)
-    """Height of the face's middle in the crop, 0 top, 1 bottom: slightly above the middle, for hair above and shoulders below."""
+    """Height of the face's middle in the crop, 0 top, 1 bottom: slightly above the middle, for hair above and
+    shoulders below."""
     min_duration_s: float = Field(default=6.0, gt=0)
     """Shortest video accepted; good results want minutes."""
     min_face_px: float = Field(default=60.0, gt=0)

@@ -51,7 +51,7 @@ def find_faces(frames: Iterable[np.ndarray]) -> list[list[FaceBox]]:
 
 
 def _faces_of(frame: np.ndarray, detector: Any, mesh: Any) -> list[FaceBox]:
-    boxes = []
+    boxes: list[FaceBox] = []
     for found in detector.process(frame).detections or ():
         box = _mesh_box(frame, found.location_data.relative_bounding_box, mesh)
         if box is not None and not any(_same(box, other) for other in boxes):

@@ -43,7 +43,9 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
     """Write ``video.mp4``, ``audio.wav``, ``ingest.json`` and, where the raw video has known cuts, ``cuts.json``."""
     path = raw_video(config.video_id)
     if not path.exists():
-        raise FileNotFoundError(f"no video at {path}; copy one there: bash scripts/new_video.sh <file.mp4> {config.video_id}")
+        raise FileNotFoundError(
+            f"no video at {path}; copy one there: bash scripts/new_video.sh <file.mp4> {config.video_id}"
+        )
     info = probe(path)
     survey = json.loads((processed_dir / "preflight" / "preflight.json").read_text(encoding="utf-8"))
     faces = [FaceBox(**boxes[0]) for boxes in survey["faces"] if boxes]
@@ -66,9 +68,7 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
     save_json(out_dir / "ingest.json", facts)
 
 
-def _write_video(
-    path: Path, info: VideoInfo, crop: Crop, config: ProcessConfig, out: Path, progress: Progress
-) -> int:
+def _write_video(path: Path, info: VideoInfo, crop: Crop, config: ProcessConfig, out: Path, progress: Progress) -> int:
     size = (config.image_size, config.image_size)
     frames = read_frames(path, fps=25, size=size, crop=(crop.x, crop.y, crop.side, crop.side))
     with VideoWriter(out, size=size, crf=_CRF, pixel_format="yuv444p", preset="fast") as writer:
@@ -91,8 +91,8 @@ def choose_crop(faces: Sequence[FaceBox], info: VideoInfo, config: ProcessConfig
     centers = np.array([(box.center_x, box.center_y) for box in faces])
     center_x, center_y = np.median(centers, axis=0)
     sway = np.percentile(np.abs(centers - (center_x, center_y)).max(axis=1), 90)
-    side = config.crop_scale * face + 2 * max(0.0, float(sway) - 0.25 * face)  # wider where the head moves far
-    side = int(min(side, width, height)) // 2 * 2
+    wanted = config.crop_scale * face + 2 * max(0.0, float(sway) - 0.25 * face)  # wider where the head moves far
+    side = int(min(wanted, width, height)) // 2 * 2
     x = int(np.clip(center_x - side / 2, 0, width - side))
     y = int(np.clip(center_y - config.crop_center * side, 0, height - side))
     return Crop(x, y, side)
@@ -105,7 +105,9 @@ def _crop_warnings(faces: Sequence[FaceBox], crop: Crop) -> list[str]:
         warnings.append(f"the face fills {share:.0%} of the picture's height; hair and shoulders may be cut off")
     outside = sum(not _contains(crop, box) for box in faces)
     if outside:
-        warnings.append(f"the face leaves the picture in {outside} of {len(faces)} sampled frames; a steadier video is better")
+        warnings.append(
+            f"the face leaves the picture in {outside} of {len(faces)} sampled frames; a steadier video is better"
+        )
     return warnings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from utils.data.paths import raw_video
 from utils.media.audio import load_wav
 from utils.media.video import VideoInfo, probe
 
+logger = logging.getLogger(__name__)
 _MIN_FACE_SHARE = 0.5
 _MAX_SECOND_FACE_SHARE = 0.2
 _COMPARABLE = 0.5
@@ -63,9 +65,12 @@ def check_container(info: VideoInfo, config: ProcessConfig) -> list[Finding]:
     """Return what the file's header tells."""
     findings = []
     if not info.has_audio:
-        findings.append(Finding("fatal", "no_audio", "it has no audio track; give a video with the person's own speech"))
+        findings.append(
+            Finding("fatal", "no_audio", "it has no audio track; give a video with the person's own speech")
+        )
     if info.duration_s < config.min_duration_s:
-        text = f"it lasts {info.duration_s:.1f} s; give at least {config.min_duration_s:g} s (min_duration_s), better minutes"
+        least = f"{config.min_duration_s:g} s (min_duration_s)"
+        text = f"it lasts {info.duration_s:.1f} s; give at least {least}, better minutes"
         findings.append(Finding("fatal", "too_short", text))
     if abs(info.fps - 25) > 0.1 or abs(info.nominal_fps - info.fps) > 0.5:
         varies = " on average" if abs(info.nominal_fps - info.fps) > 0.5 else ""
@@ -90,7 +95,8 @@ def check_faces(faces: Sequence[Sequence[FaceBox]], info: VideoInfo, config: Pro
     """Return what is wrong with the faces of the sampled frames, largest first in each."""
     seen = [boxes for boxes in faces if boxes]
     if len(seen) < _MIN_FACE_SHARE * max(1, len(faces)):
-        text = f"a face is seen in {len(seen)} of {len(faces)} sampled frames; give a video of one person facing the camera"
+        share = f"{len(seen)} of {len(faces)} sampled frames"
+        text = f"a face is seen in {share}; give a video of one person facing the camera"
         return [Finding("fatal", "no_face", text)]
     findings = []
     crowded = sum(len(boxes) > 1 and boxes[1].height >= _COMPARABLE * boxes[0].height for boxes in seen)
@@ -108,7 +114,8 @@ def check_faces(faces: Sequence[Sequence[FaceBox]], info: VideoInfo, config: Pro
         )
         findings.append(Finding("warning", "low_resolution", text))
     if len(seen) < 0.95 * len(faces):
-        text = f"no face is seen in {len(faces) - len(seen)} of {len(faces)} sampled frames; these are left out of training"
+        share = f"{len(faces) - len(seen)} of {len(faces)} sampled frames"
+        text = f"no face is seen in {share}; these are left out of training"
         findings.append(Finding("warning", "face_lost", text))
     return findings
 
@@ -121,8 +128,6 @@ def _refuse(path: Path, findings: Sequence[Finding]) -> None:
 
 def log_warnings(path: Path, findings: Sequence[Finding]) -> None:
     """Log every warning once."""
-    import logging
-
     for finding in findings:
         if finding.level == "warning":
-            logging.getLogger(__name__).warning("%s: %s", path.name, finding.text)
+            logger.warning("%s: %s", path.name, finding.text)

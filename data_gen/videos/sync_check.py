@@ -21,7 +21,8 @@ _MIN_CORRELATION = 0.2
 
 
 def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Progress) -> None:
-    """Write ``sync_check.json``: the lag found, its correlation, a warning if any, and the shift to apply to the sound."""
+    """Write ``sync_check.json``: the lag found, its correlation, a warning if any, and the shift to apply to the
+    sound."""
     points = np.load(processed_dir / "landmarks" / "lm68.npy", allow_pickle=False)
     wav = load_wav(processed_dir / "ingest" / "audio.wav")
     result = measure(points, wav)
@@ -45,5 +46,7 @@ def sync_warning(result: SyncResult) -> str:
         return f"lips and sound hardly go together (correlation {result.r:.2f}); is this the speaker's own voice?"
     if abs(result.lag) > _TOLERANCE:
         side = "after" if result.lag < 0 else "before"
-        return f"the sound comes {abs(result.lag)} frames ({abs(result.lag) * 40} ms) {side} the lips (lag {result.lag})"
+        return (
+            f"the sound comes {abs(result.lag)} frames ({abs(result.lag) * 40} ms) {side} the lips (lag {result.lag})"
+        )
     return ""

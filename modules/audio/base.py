@@ -1,7 +1,7 @@
 """Speech encoders: sound to features at exactly 50 Hz, rows 2t and 2t + 1 belonging to video frame t.
 
-Row ``s`` describes the sound around the instant ``(s + 0.5) / 50`` seconds. All encoders share one length rule, so their
-rows can be joined: a name such as ``"moonshine+mel"`` is the columns of both side by side.
+Row ``s`` describes the sound around the instant ``(s + 0.5) / 50`` seconds. All encoders share one length rule, so
+their rows can be joined: a name such as ``"moonshine+mel"`` is the columns of both side by side.
 """
 
 from __future__ import annotations

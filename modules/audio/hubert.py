@@ -45,7 +45,9 @@ def _load(model_path: str) -> Any:
     try:
         from transformers import HubertModel
     except ImportError as error:
-        raise ConfigError("speech_encoder 'hubert' needs transformers: pip install -r requirements-extra.txt") from error
+        raise ConfigError(
+            "speech_encoder 'hubert' needs transformers: pip install -r requirements-extra.txt"
+        ) from error
     try:
         return HubertModel.from_pretrained(model_path).eval()
     except (OSError, ValueError) as error:

@@ -1,8 +1,8 @@
 """Log-mel bands (specification 2.11) with every row centred on its own 20 ms.
 
-16 kHz, |STFT| of 512 points, Hann, hop 320, 80 Slaney bands from 80 to 7600 Hz, log10 with floor 1e-6. The reference starts
-its first window at sample 0; here the window is centred on the row's instant, so that all encoders agree in time. A fixed
-affine map, the same for every file, brings the values to about zero mean and unit spread.
+16 kHz, |STFT| of 512 points, Hann, hop 320, 80 Slaney bands from 80 to 7600 Hz, log10 with floor 1e-6. The reference
+starts its first window at sample 0; here the window is centred on the row's instant, so that all encoders agree in
+time. A fixed affine map, the same for every file, brings the values to about zero mean and unit spread.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Features of the Moonshine tiny encoder (MIT licence), which comes inside the ``moonshine_voice`` package.
 
 The encoder's output depends on the position in a pass, so sound is encoded in windows of 4 s every 1 s and blended with
-triangular weights: each row is dominated by windows that hold it near their middle. The ends are mirrored, so that this is
-true there too, and a short clip is treated as the same stretch of a long one. Windows are visited one by one: memory does
-not grow with the length but for the result itself.
+triangular weights: each row is dominated by windows that hold it near their middle. The ends are mirrored, so that
+this is true there too, and a short clip is treated as the same stretch of a long one. Windows are visited one by one:
+memory does not grow with the length but for the result itself.
 """
 
 from __future__ import annotations

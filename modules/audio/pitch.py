@@ -1,7 +1,7 @@
 """Fundamental frequency by autocorrelation after Boersma (1993), as Praat does it, and its coarse classes.
 
-Every row of 20 ms gives a few candidate periods; the best path through them (Viterbi) avoids octave jumps and decides where
-the voice is silent.
+Every row of 20 ms gives a few candidate periods; the best path through them (Viterbi) avoids octave jumps and decides
+where the voice is silent.
 """
 
 from __future__ import annotations

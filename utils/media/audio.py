@@ -18,8 +18,8 @@ _SILENT = 1e-3
 def load_wav(path: Path | str) -> np.ndarray:
     """Return the first sound track of any media file, float32 [N] in [-1, 1] at 16 kHz, mono.
 
-    Stereo is averaged; where one channel is silent the other is taken alone. Sound that begins later than the picture is
-    preceded by silence, so that sample 0 is the instant of the first frame.
+    Stereo is averaged; where one channel is silent the other is taken alone. Sound that begins later than the picture
+    is preceded by silence, so that sample 0 is the instant of the first frame.
 
     Raises:
         FileNotFoundError: No such file.
@@ -54,8 +54,9 @@ def _count_channels(path: Path) -> int:
     try:
         with av.open(str(path)) as container:
             if not container.streams.audio:
-                kind = "a video without sound" if container.streams.video else describe_file(path)
-                kind = describe_file(path) if "_pipe" in container.format.name or "tty" in container.format.name else kind
+                is_other = any(mark in container.format.name for mark in ("_pipe", "image2", "tty"))
+                is_video = bool(container.streams.video) and not is_other
+                kind = "a video without sound" if is_video else describe_file(path)
                 raise DataError(f"{path} has no audio track: it is {kind}; give a file with speech")
             return int(container.streams.audio[0].channels)
     except av.FFmpegError as error:

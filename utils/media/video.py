@@ -66,7 +66,9 @@ def probe(path: Path | str) -> VideoInfo:
                 raise DataError(f"{path} has no picture track: it is {kind}; give a video")
             return _facts(container, path)
     except av.FFmpegError as error:
-        raise DataError(f"{path} is not a video but {describe_file(path)}; give an mp4, mov, mkv, avi or webm") from error
+        raise DataError(
+            f"{path} is not a video but {describe_file(path)}; give an mp4, mov, mkv, avi or webm"
+        ) from error
 
 
 def _facts(container: object, path: Path) -> VideoInfo:
@@ -186,8 +188,8 @@ def _pipe_frames(command: list[str], shape: tuple[int, int, int], path: Path) ->
 class VideoWriter:
     """Write RGB frames into an H.264 mp4; the file appears at ``path`` whole or not at all.
 
-    The sound is encoded as AAC and exactly as long as given, whatever the number of frames. ``yuv420p`` needs even sizes: an
-    odd width or height grows by one, repeating the last column or row (``size`` tells the size written).
+    The sound is encoded as AAC and exactly as long as given, whatever the number of frames. ``yuv420p`` needs even
+    sizes: an odd width or height grows by one, repeating the last column or row (``size`` tells the size written).
     """
 
     def __init__(
