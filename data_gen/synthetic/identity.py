@@ -13,7 +13,11 @@ EYE_CENTER = np.array([0.0, 0.728, 0.125], np.float32)
 """Where the middle of the eyes lies in mesh coordinates, the same for every identity; metres."""
 
 
-ORGAN_SHIFTS = {"tongue": (0.0, -0.0035, -0.004), "teeth_upper": (0.0, -0.0025, -0.0005), "teeth_lower": (0.0, -0.001, -0.001)}
+ORGAN_SHIFTS = {
+    "tongue": (0.0, -0.0035, -0.004),
+    "teeth_upper": (0.0, -0.0025, -0.0005),
+    "teeth_lower": (0.0, -0.001, -0.001),
+}
 """The organs' rest place relative to the asset's, metres: the tongue lies lower, the upper teeth show below the lip."""
 
 
@@ -45,7 +49,8 @@ class Identity:
 
 IDENTITIES: tuple[Identity, ...] = (
     Identity(
-        "Ada", {"caucasian-female-young": 1.0, "head-oval": 0.4, "mouth-lowerlip-volume-incr": 0.4, "eye-scale-incr": 0.25,
+        "Ada", {"caucasian-female-young": 1.0, "head-oval": 0.4, "mouth-lowerlip-volume-incr": 0.4,
+                "eye-scale-incr": 0.25,
                 "mouth-upperlip-volume-incr": 0.3, "nose-scale-horiz-decr": 0.2, "neck-scale-horiz-decr": 0.2},
         skin=(0.86, 0.66, 0.57), lips=(0.74, 0.36, 0.36), hair=(0.25, 0.14, 0.08), iris=(0.20, 0.29, 0.31),
         cloth=(0.16, 0.30, 0.42), background=((0.80, 0.83, 0.86), (0.52, 0.60, 0.68)), hair_length=0.015,
@@ -64,13 +69,15 @@ IDENTITIES: tuple[Identity, ...] = (
         is_long_haired=True, voice_variant="f4",
     ),
     Identity(
-        "Dayo", {"african-male-young": 1.0, "head-square": 0.3, "mouth-upperlip-volume-incr": 0.3, "chin-prominent-incr": 0.2},
+        "Dayo", {"african-male-young": 1.0, "head-square": 0.3, "mouth-upperlip-volume-incr": 0.3,
+                 "chin-prominent-incr": 0.2},
         skin=(0.45, 0.29, 0.21), lips=(0.43, 0.25, 0.22), hair=(0.05, 0.04, 0.035), iris=(0.17, 0.10, 0.06),
         cloth=(0.80, 0.72, 0.50), background=((0.80, 0.80, 0.86), (0.50, 0.48, 0.62)), hair_length=0.006,
         hairline=0.004, beard=0.35, voice_variant="m1",
     ),
     Identity(
-        "Emil", {"caucasian-male-old": 0.75, "caucasian-male-young": 0.25, "head-invertedtriangular": 0.4, "head-fat-decr": 0.3,
+        "Emil", {"caucasian-male-old": 0.75, "caucasian-male-young": 0.25, "head-invertedtriangular": 0.4,
+                 "head-fat-decr": 0.3,
                  "eye-bag-incr": 0.5, "nose-scale-vert-incr": 0.3, "ear-wing-decr": 0.2},
         skin=(0.83, 0.64, 0.56), lips=(0.66, 0.43, 0.40), hair=(0.62, 0.60, 0.57), iris=(0.32, 0.43, 0.52),
         cloth=(0.24, 0.22, 0.30), background=((0.84, 0.82, 0.76), (0.48, 0.52, 0.46)), hair_length=0.009,

@@ -7,6 +7,7 @@ Notation: V base vertices, R drawn vertices, F drawn triangles. Mesh coordinates
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from data_gen.synthetic.assets import FloatArray, HeadAsset, IntArray
 from data_gen.synthetic.identity import Identity
 
+Array = npt.NDArray[Any]
 LAYERS = ("head", "body", "mouth", "eye", "teeth", "tongue", "lash", "hair", "cloth")
 BACKGROUND, HEAD, TORSO = 0, 1, 2
 _SHELLS = 5
@@ -79,13 +81,15 @@ def ear_share(head: HeadAsset) -> FloatArray:
     """1 on the ears, 0 elsewhere, [V]."""
     moved = np.zeros_like(head.vertices)
     head.shapes.add(moved, "ear-scale-decr", 1.0)
-    return smoothstep((np.linalg.norm(moved, axis=1) - 0.0012) / 0.002)
+    size = np.linalg.norm(moved, axis=1)
+    return smoothstep((size / size.max() - 0.3) / 0.2)
 
 
 def _uv_crop(layer: str, uv: FloatArray) -> FloatArray:
     """Texture coordinates of one chart stretched over the whole layer, v downwards."""
     low, high = {
-        "head": ((0.635, 0.140), (1.0, 0.830)), "body": ((0.0, 0.54), (0.655, 1.0)), "mouth": ((0.75, 0.0), (0.935, 0.145)),
+        "head": ((0.635, 0.140), (1.0, 0.830)), "body": ((0.0, 0.54), (0.655, 1.0)),
+        "mouth": ((0.75, 0.0), (0.935, 0.145)),
         "teeth": ((0.677, 0.875), (0.739, 0.920)), "tongue": ((0.620, 0.925), (0.650, 0.985)),
         "lash": ((0.655, 0.925), (0.760, 0.986)),
     }[layer]  # fmt: skip
@@ -99,12 +103,13 @@ def _chart_of_skin(uv: FloatArray) -> IntArray:
     return np.where((uv[:, 0] > 0.635) & (uv[:, 1] > 0.145) & ~strap, 0, np.where(uv[:, 0] > 0.70, 2, 1))
 
 
-def _expand(source: IntArray, uv: FloatArray, **columns: FloatArray) -> tuple[IntArray, dict[str, npt.NDArray]]:  # type: ignore[type-arg]
+def _expand(source: IntArray, uv: FloatArray, **columns: Array) -> tuple[IntArray, dict[str, Array]]:
     """Drawn vertices without repeats from face corners: faces [F, 3] and the columns of each vertex."""
     corners = np.stack([source.ravel().astype(np.float64), *uv.reshape(-1, 2).T.astype(np.float64)], axis=1)
     _, first, inverse = np.unique(np.round(corners, 6), axis=0, return_index=True, return_inverse=True)
-    table = {"source": source.ravel()[first], "uvs": uv.reshape(-1, 2)[first]}
-    return inverse.reshape(-1, 3), table | {k: v.ravel()[first] for k, v in columns.items()}
+    table: dict[str, Array] = {"source": source.ravel()[first], "uvs": uv.reshape(-1, 2)[first]}
+    table |= {k: v.ravel()[first] for k, v in columns.items()}
+    return inverse.reshape(-1, 3), table
 
 
 def curtain_vertices(hair_length: float) -> FloatArray:
@@ -135,14 +140,14 @@ class MeshBuilder:
 
     def __init__(self, head: HeadAsset, identity: Identity, vertices: FloatArray) -> None:
         self.head, self.identity, self.vertices = head, identity, vertices
-        self.parts: list[dict[str, npt.NDArray]] = []  # type: ignore[type-arg]
+        self.parts: list[dict[str, Array]] = []
         self.count = 0
         self.ear = ear_share(head)
         skin = head.faces_of("skin")
         self.skin_faces, self.skin_uv = head.faces[skin], head.uvs[head.faces_uv[skin]]
         self.chart = _chart_of_skin(self.skin_uv.mean(axis=1))
 
-    def add(self, layer: str, source: IntArray, uv: FloatArray, label: npt.ArrayLike, **columns: FloatArray) -> None:
+    def add(self, layer: str, source: IntArray, uv: FloatArray, label: npt.ArrayLike, **columns: Array) -> None:
         """Append triangles: corners' base vertices [F, 3] and uv [F, 3, 2], with `offset` and `fade` [F, 3] if any."""
         columns = {"offset": np.zeros(source.shape), "fade": np.ones(source.shape)} | columns
         faces, table = _expand(source, uv, **columns)
@@ -158,7 +163,8 @@ class MeshBuilder:
         bare = collar_height(self.vertices)[self.skin_faces].max(axis=1) > -0.03
         for number, layer in enumerate(("head", "body", "mouth")):
             pick = (self.chart == number) & (bare | (number == 2))
-            self.add(layer, self.skin_faces[pick], _uv_crop(layer, self.skin_uv[pick]), HEAD if number == 2 else label[pick])
+            part = HEAD if layer == "mouth" else label[pick]
+            self.add(layer, self.skin_faces[pick], _uv_crop(layer, self.skin_uv[pick]), part)
 
     def add_organs(self) -> None:
         """Eyes, teeth, tongue and lashes."""
@@ -189,7 +195,8 @@ class MeshBuilder:
         turn = np.where(np.ptp(turn, axis=1, keepdims=True) > np.pi, np.where(turn < 0, turn + 2 * np.pi, turn), turn)
         polar = np.arccos(np.clip(crown[:, 1] / np.linalg.norm(crown, axis=1), -1, 1))[source]
         uv = np.stack([turn / (2 * np.pi) + 1.0, polar / np.pi], axis=-1).astype(np.float32)
-        thickness = self.identity.hair_length * (0.15 + 0.85 * smoothstep(height / 0.055)) * smoothstep((height + 0.004) / 0.03)
+        thickness = self.identity.hair_length * smoothstep((height + 0.004) / 0.03)
+        thickness *= 0.15 + 0.85 * smoothstep(height / 0.055)
         if not self.identity.is_long_haired:
             thickness *= 0.4 + 0.6 * smoothstep((base[:, 1] - 0.765) / 0.05)
         for shell in range(_SHELLS):
@@ -203,11 +210,12 @@ class MeshBuilder:
         height = collar_height(self.vertices)
         pick = (height[self.skin_faces].min(axis=1) < 0.008) & (self.chart == 1)
         source = self.skin_faces[pick]
-        uv = np.stack([self.vertices[source][..., 0] / 0.5 + 0.5, (0.62 - self.vertices[source][..., 1]) / 0.5], axis=-1)
+        x, y = self.vertices[source][..., 0], self.vertices[source][..., 1]
+        uv = np.stack([x / 0.5 + 0.5, (0.62 - y) / 0.5], axis=-1).astype(np.float32)
         bulge = 0.0035 + 0.0025 * smoothstep(-(height + 0.012) / 0.02)
         rib = 0.0015 * np.exp(-(((height + 0.006) / 0.006) ** 2))
-        fade = 0.5 - height / 0.02
-        self.add("cloth", source, uv.astype(np.float32), TORSO, offset=(bulge + rib)[source], fade=np.clip(fade, 0, 1)[source])
+        fade = np.clip(0.5 - height / 0.02, 0, 1)
+        self.add("cloth", source, uv, TORSO, offset=(bulge + rib)[source], fade=fade[source])
 
     def add_curtain(self, first: int) -> None:
         """The long hair whose grown vertices begin at base vertex `first`."""

@@ -36,14 +36,15 @@ def smooth_noise(rng: np.random.Generator, num_frames: int, fps: float, band_hz:
 
 def head_motion(rng: np.random.Generator, num_frames: int, fps: float, emphasis: FloatArray) -> HeadMotion:
     """Yaw within 10, pitch within 5 and roll within 3 degrees; `emphasis` [T] in [0, 1] adds small nods."""
-    limits = np.radians([4.0, 9.0, 2.8])
+    limits = np.radians(np.array([4.0, 9.0, 2.8]))
     slow = np.stack([smooth_noise(rng, num_frames, fps, (0.06, 0.35)) for _ in range(3)], axis=1)
     quick = np.stack([smooth_noise(rng, num_frames, fps, (0.5, 1.1)) for _ in range(3)], axis=1)
     rotvec = limits * (0.85 * slow + 0.12 * quick)
     rotvec[:, 0] += np.radians(1.2) * emphasis
-    shift = np.stack([smooth_noise(rng, num_frames, fps, (0.05, 0.3)) for _ in range(3)], axis=1) * [0.004, 0.002, 0.005]
-    breath = np.sin(2 * np.pi * 0.24 * np.arange(num_frames) / fps + rng.uniform(0, 6))
-    return HeadMotion(rotvec, shift, np.outer(breath, [0.0, 0.0007, 0.0004]))
+    shift = np.stack([smooth_noise(rng, num_frames, fps, (0.05, 0.3)) for _ in range(3)], axis=1)
+    shift *= np.array([0.004, 0.002, 0.005])
+    breath: FloatArray = np.sin(2 * np.pi * 0.24 * np.arange(num_frames) / fps + rng.uniform(0, 6))
+    return HeadMotion(np.asarray(rotvec, np.float64), shift, breath[:, None] * np.array([0.0, 0.0007, 0.0004]))
 
 
 def emphasis_of(stress_s: Sequence[float], num_frames: int, fps: float) -> FloatArray:
@@ -57,7 +58,9 @@ def emphasis_of(stress_s: Sequence[float], num_frames: int, fps: float) -> Float
     return bump
 
 
-def face_actions(rng: np.random.Generator, num_frames: int, fps: float, names: Sequence[str], emphasis: FloatArray) -> FloatArray:
+def face_actions(
+    rng: np.random.Generator, num_frames: int, fps: float, names: Sequence[str], emphasis: FloatArray
+) -> FloatArray:
     """Blinks every 2 to 5 s, brow motion and glances as action weights [T, A]."""
     out = np.zeros((num_frames, len(names)))
 

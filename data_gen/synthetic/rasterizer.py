@@ -153,8 +153,8 @@ def _shade_point(f, px, py, scene, lights, textures, to_linear, out):  # type: i
     u = w0 * uvs[i, 0] + w1 * uvs[j, 0] + w2 * uvs[k, 0]
     v = w0 * uvs[i, 1] + w1 * uvs[j, 1] + w2 * uvs[k, 1]
     _texel(textures, to_linear, layer[f], u, v, texel)
-    gloss, shininess, wrap, use_alpha = material[layer[f], 0], material[layer[f], 1], material[layer[f], 2], material[layer[f], 3]
-    if use_alpha > 0:
+    gloss, shininess, wrap = material[layer[f], 0], material[layer[f], 1], material[layer[f], 2]
+    if material[layer[f], 3] > 0:
         gloss *= texel[3]
     sky = np.float32(0.5) + np.float32(0.5) * ny
     highlight = np.float32(0)
@@ -178,6 +178,29 @@ def _shade_point(f, px, py, scene, lights, textures, to_linear, out):  # type: i
 
 
 @njit(cache=True, fastmath=True)
+def _shade_pixel(four, x, y, backdrop, scene, lights, textures, to_linear, color, total):  # type: ignore[no-untyped-def]
+    """Sum of the four samples' colours into total [3]; samples on one surface are shaded once, at their middle."""
+    layer = scene[5]
+    done = 0
+    for s in range(4):
+        f = four[s]
+        if done & (1 << s):
+            continue
+        count, px, py = 0, np.float32(0), np.float32(0)
+        for t in range(s, 4):
+            g = four[t]
+            if not done & (1 << t) and (g == f or (g >= 0 and f >= 0 and layer[g] == layer[f])):
+                done |= 1 << t
+                count += 1
+                px += np.float32(2 * x + (t & 1)) + np.float32(0.5)
+                py += np.float32(2 * y + (t >> 1)) + np.float32(0.5)
+        if f >= 0:
+            _shade_point(f, px / count, py / count, scene, lights, textures, to_linear, color)
+        for c in range(3):
+            total[c] += count * (color[c] if f >= 0 else backdrop[c])
+
+
+@njit(cache=True, fastmath=True)
 def shade(ids, background, scene, lights, textures, to_linear, to_srgb, face_label):  # type: ignore[no-untyped-def]
     """Picture [H, W, 3] uint8 and labels [H, W] uint8 from the samples' faces.
 
@@ -194,7 +217,6 @@ def shade(ids, background, scene, lights, textures, to_linear, to_srgb, face_lab
     height, width = background.shape[0], background.shape[1]
     image = np.empty((height, width, 3), np.uint8)
     labels = np.zeros((height, width), np.uint8)
-    layer = scene[5]
     color, total = np.empty(3, np.float32), np.empty(3, np.float32)
     four = np.empty(4, np.int32)
     votes = np.empty(3, np.int64)
@@ -204,27 +226,9 @@ def shade(ids, background, scene, lights, textures, to_linear, to_srgb, face_lab
             four[2], four[3] = ids[2 * y + 1, 2 * x], ids[2 * y + 1, 2 * x + 1]
             total[:] = 0
             votes[:] = 0
-            done = 0
             for s in range(4):
-                f = four[s]
-                votes[face_label[f] if f >= 0 else 0] += 1
-                if done & (1 << s):
-                    continue
-                count, px, py = 0, np.float32(0), np.float32(0)
-                for t in range(s, 4):
-                    g = four[t]
-                    if not done & (1 << t) and (g == f or (g >= 0 and f >= 0 and layer[g] == layer[f])):
-                        done |= 1 << t
-                        count += 1
-                        px += np.float32(2 * x + (t & 1)) + np.float32(0.5)
-                        py += np.float32(2 * y + (t >> 1)) + np.float32(0.5)
-                if f < 0:
-                    for c in range(3):
-                        total[c] += count * background[y, x, c]
-                    continue
-                _shade_point(f, px / count, py / count, scene, lights, textures, to_linear, color)
-                for c in range(3):
-                    total[c] += count * color[c]
+                votes[face_label[four[s]] if four[s] >= 0 else 0] += 1
+            _shade_pixel(four, x, y, background[y, x], scene, lights, textures, to_linear, color, total)
             for c in range(3):
                 value = min(max(total[c] * np.float32(0.25), np.float32(0)), np.float32(1))
                 image[y, x, c] = to_srgb[int(value * np.float32(4095) + np.float32(0.5))]

@@ -18,10 +18,11 @@ from data_gen.synthetic.assets import FloatArray, HeadAsset, IntArray, load_head
 from data_gen.synthetic.identity import Identity, identity_of, identity_vertices
 from data_gen.synthetic.landmarks import landmark_indices
 from data_gen.synthetic.mesh import LAYERS, DrawMesh, build_mesh, curtain_faces, curtain_vertices
-from data_gen.synthetic.occlusion import ambient_occlusion
 from data_gen.synthetic.noise import Noise
+from data_gen.synthetic.occlusion import ambient_occlusion
 from data_gen.synthetic.texture import Texture, paint_layers
 
+DoubleArray = npt.NDArray[np.float64]
 HEAD_ORIGIN = np.array([0.0, 0.725, 0.03], np.float32)
 NECK_PIVOT = np.array([0.0, 0.592, 0.005], np.float32)
 CAMERA = np.array([0.0, -0.012, 0.70], np.float32)
@@ -36,8 +37,9 @@ LIGHTS = np.array([
 ], np.float32)  # fmt: skip
 """Ground, sky, then key, fill and rim lamp: colour, direction, strength of the highlight."""
 MATERIALS = {  # gloss, shininess, softness of the shadow's border, gloss is scaled by alpha
-    "head": (0.42, 14.0, 0.38, 1), "body": (0.30, 14.0, 0.38, 1), "mouth": (0.15, 20.0, 0.2, 1), "eye": (0.9, 180.0, 0.35, 0),
-    "teeth": (0.30, 40.0, 0.3, 0), "tongue": (0.20, 25.0, 0.3, 0), "lash": (0.0, 1.0, 0.0, 0), "hair": (0.16, 10.0, 0.25, 0),
+    "head": (0.42, 14.0, 0.38, 1), "body": (0.30, 14.0, 0.38, 1), "mouth": (0.15, 20.0, 0.2, 1),
+    "eye": (0.9, 180.0, 0.35, 0), "teeth": (0.30, 40.0, 0.3, 0), "tongue": (0.20, 25.0, 0.3, 0),
+    "lash": (0.0, 1.0, 0.0, 0), "hair": (0.16, 10.0, 0.25, 0),
     "cloth": (0.03, 5.0, 0.15, 0),
 }  # fmt: skip
 
@@ -67,11 +69,11 @@ class Person:
 class Pose:
     """Rigid motion of one frame."""
 
-    rotvec: FloatArray
+    rotvec: DoubleArray
     """[3] radians, of the head about the base of the neck."""
-    shift: FloatArray
+    shift: DoubleArray
     """[3] metres, of the head."""
-    sway: FloatArray
+    sway: DoubleArray
     """[3] metres, of the whole body."""
 
 
@@ -83,11 +85,11 @@ class Frame:
     """[H, W, 3] RGB."""
     labels: npt.NDArray[np.uint8]
     """[H, W]: 0 background, 1 head, 2 torso."""
-    c2w: FloatArray
+    c2w: DoubleArray
     """[4, 4]"""
     lm3d: FloatArray
     """[68, 3] head coordinates, pose removed."""
-    lm2d: FloatArray
+    lm2d: DoubleArray
     """[68, 2] pixels."""
 
 
@@ -110,7 +112,7 @@ def _head_share(head: HeadAsset) -> FloatArray:
 
 
 @functools.lru_cache(maxsize=8)
-def load_person(number: int) -> Person:
+def load_person(number: int, texture_size: int = 1024) -> Person:
     """The person with this identity number, ready to be drawn; kept in memory for the next call."""
     head, identity = load_head(), identity_of(number)
     neutral = identity_vertices(head, identity)
@@ -124,11 +126,11 @@ def load_person(number: int) -> Person:
         action_matrix=head.actions.matrix(len(neutral)).reshape(len(head.actions.names), -1),
         action_names=head.actions.names, head_share=share,
         occlusion=ambient_occlusion(head, mesh, neutral),
-        textures=paint_layers(head, identity, mesh, seed=number), landmarks=landmark_indices(head),
+        textures=paint_layers(head, identity, mesh, number, resolution=texture_size), landmarks=landmark_indices(head),
     )  # fmt: skip
 
 
-def _rotations(rotvecs: FloatArray) -> FloatArray:
+def _rotations(rotvecs: DoubleArray) -> DoubleArray:
     """Rotation matrices [N, 3, 3] of rotation vectors [N, 3]."""
     angle = np.linalg.norm(rotvecs, axis=1) + 1e-12
     k = rotvecs / angle[:, None]
@@ -139,7 +141,7 @@ def _rotations(rotvecs: FloatArray) -> FloatArray:
     return np.eye(3) + sine * cross + (1 - cosine) * (cross @ cross)
 
 
-def camera_to_world(pose: Pose) -> npt.NDArray[np.float64]:
+def camera_to_world(pose: Pose) -> DoubleArray:
     """Pose of the camera [4, 4] (OpenGL) as the head sees it, the head being fixed at the origin."""
     rotation = _rotations(np.asarray(pose.rotvec, np.float64)[None])[0]
     pivot = (HEAD_ORIGIN - NECK_PIVOT).astype(np.float64)
@@ -149,7 +151,7 @@ def camera_to_world(pose: Pose) -> npt.NDArray[np.float64]:
     return np.linalg.inv(world_to_camera)
 
 
-def project(points: npt.ArrayLike, c2w: npt.ArrayLike, focal: float, center: tuple[float, float]) -> npt.NDArray[np.float64]:
+def project(points: npt.ArrayLike, c2w: npt.ArrayLike, focal: float, center: tuple[float, float]) -> DoubleArray:
     """Pixels [..., 2] of points [..., 3] in head coordinates; pixel (0, 0) spans 0 to 1."""
     w2c = np.linalg.inv(np.asarray(c2w, np.float64))
     p = np.asarray(points, np.float64) @ w2c[:3, :3].T + w2c[:3, 3]
@@ -171,8 +173,8 @@ def paint_background(identity: Identity, size: int, seed: int) -> npt.NDArray[np
             shape = (np.hypot(x - cx, y - cy) < radius).astype(np.float32)
         else:
             shape = ((np.abs(x - cx) < 0.7 * radius) & (np.abs(y - cy) < 1.6 * radius)).astype(np.float32)
-        shape = cv2.GaussianBlur(shape, (0, 0), size * 0.018)[..., None]
-        wall = wall * (1 - 0.45 * shape) + 0.45 * shape * tint
+        soft = 0.45 * cv2.GaussianBlur(shape, (0, 0), size * 0.018)[..., None]
+        wall = np.asarray(wall * (1 - soft) + soft * tint, np.float32)
     grain = Noise(seed + 9)(np.stack([x, y], axis=-1).reshape(-1, 2), 0.02, 3).reshape(size, size, 1)
     return np.clip((wall + 0.006 * grain) * 255 + 0.5, 0, 255).astype(np.uint8)
 
@@ -191,7 +193,8 @@ class Renderer:
         layer_of = np.zeros(len(person.mesh.source), np.int64)
         layer_of[person.mesh.faces] = person.mesh.layer[:, None]
         self.teeth = np.flatnonzero(layer_of == LAYERS.index("teeth"))
-        bow = np.stack([18 * person.neutral[person.mesh.source[self.teeth], 0], 0 * self.teeth, 1 + 0 * self.teeth], axis=1)
+        x = person.neutral[person.mesh.source[self.teeth], 0]
+        bow = np.stack([18 * x, 0 * x, 1 + 0 * x], axis=1)
         self.teeth_normals = (bow / np.linalg.norm(bow, axis=1, keepdims=True)).astype(np.float32)
         self.own = np.arange(len(person.neutral))
 
@@ -226,9 +229,8 @@ class Renderer:
             2 * self.size, 2 * self.size,
         )  # fmt: skip
         scene = (screen, normals, mesh.uvs, person.occlusion, mesh.faces, mesh.layer, self.two_sided, self.material)
-        image, labels = rasterizer.shade(
-            ids, self.background, scene, self.lights, person.textures, rasterizer.TO_LINEAR, rasterizer.TO_SRGB, mesh.label
-        )
+        tables = (person.textures, rasterizer.TO_LINEAR, rasterizer.TO_SRGB)
+        image, labels = rasterizer.shade(ids, self.background, scene, self.lights, *tables, mesh.label)
         c2w = camera_to_world(pose)
         lm3d = shaped[person.landmarks] - HEAD_ORIGIN
         return Frame(image, labels, c2w, lm3d, project(lm3d, c2w, self.focal, self.center))

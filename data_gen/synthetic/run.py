@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from data_gen.synthetic.identity import identity_of  # noqa: E402
-from data_gen.synthetic.speech import VOICES, check_voice  # noqa: E402
-from data_gen.synthetic.subject import SIZE_RANGE, SubjectSpec, write_speech, write_subject  # noqa: E402
+from data_gen.synthetic.identity import identity_of
+from data_gen.synthetic.speech import VOICES, check_voice
+from data_gen.synthetic.subject import SIZE_RANGE, SubjectSpec, write_speech, write_subject
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -27,9 +27,15 @@ def make_parser() -> argparse.ArgumentParser:
     what.add_argument("--out", type=Path, help="write one talking video here (.mp4), and its truth in <stem>.truth/")
     what.add_argument("--corpus", type=Path, help="write <speaker>/<clip>.mp4 of several people into this folder")
     what.add_argument("--speech_only", type=Path, help="write only a voice here (.wav, 16 kHz mono)")
-    parser.add_argument("--seconds", type=float, help="length of the video (default 30) or of the voice (default: the text)")
-    parser.add_argument("--size", type=int, default=256, help=f"height and width in pixels, {SIZE_RANGE[0]}..{SIZE_RANGE[1]}, even")
-    parser.add_argument("--identity", type=int, default=0, help="which person: 0-5 are drawn up, larger numbers are mixtures")
+    parser.add_argument(
+        "--seconds", type=float, help="length of the video (default 30) or of the voice (default: the text)"
+    )
+    parser.add_argument(
+        "--size", type=int, default=256, help=f"height and width in pixels, {SIZE_RANGE[0]}..{SIZE_RANGE[1]}, even"
+    )
+    parser.add_argument(
+        "--identity", type=int, default=0, help="which person: 0-5 are drawn up, larger numbers are mixtures"
+    )
     parser.add_argument("--voice", help=f"language ({', '.join(VOICES)}) and, after a plus, a variant such as f2 or m3")
     parser.add_argument("--text", help="what to say, repeated to fill the time; default: sentences of our own")
     parser.add_argument("--seed", type=int, default=0, help="chooses sentences, pauses and motion")
@@ -50,7 +56,12 @@ def make_corpus(args: argparse.Namespace) -> None:
             path = args.corpus / f"{speaker:03d}_{identity_of(speaker).name.lower()}" / f"{clip:05d}.mp4"
             seed = args.seed * 1_000_003 + speaker * 1009 + clip
             spec = SubjectSpec(
-                seconds=args.seconds_per_clip, size=args.size, identity=speaker, voice=args.voice, seed=seed, text=args.text
+                seconds=args.seconds_per_clip,
+                size=args.size,
+                identity=speaker,
+                voice=args.voice,
+                seed=seed,
+                text=args.text,
             )
             if not path.exists():
                 write_subject(spec, path, with_truth=args.truth)

@@ -39,16 +39,47 @@ ENGLISH = (
     "Speak up, keep your chin high, and open your mouth.", "Nobody will blame me if the map is wrong.",
 )  # fmt: skip
 OTHERS = {
-    "de": ("Papa baut am Abend ein Boot aus Pappe.", "Meine Mutter mag warme Milch mit Mohn.", "Fünf wilde Füchse laufen vor dem Wald.",
-           "Schöne Vögel üben früh in der Höhe.", "Das Buch liegt offen auf dem blauen Stuhl.", "Wir wissen viel über weite Wege."),
-    "es": ("Mi mamá me mima mucho por la mañana.", "Pepe busca un bote blanco y un globo.", "Una vaca vieja vive en el valle verde.",
-           "Todos los lobos corren solos por el bosque.", "La luna ilumina la plaza pequeña.", "Fabio fue feliz con su flauta fina."),
-    "fr": ("Papa a bu un bon bol de soupe.", "Ma maman aime beaucoup les pommes mûres.", "La lune brille sur une rue vide.",
-           "Vous voulez voir ce vieux château.", "Le feu bleu chauffe deux œufs.", "Un bon vin blanc vient de ce village."),
-    "it": ("La mamma prepara la pappa per il bambino.", "Un bel fiore viola fiorisce a febbraio.", "Luna piena sopra il mare blu.",
-           "Il lupo beve molta acqua pulita.", "Vorrei una buona pizza con le olive.", "Domani proviamo a ballare insieme."),
-    "cmn": ("妈妈买了八本白书。", "爸爸跑步去公园。", "我们明天要去北方。", "风吹过宽阔的湖面。", "朋友不怕下雨。", "他喝了一杯苹果汁。"),
-}  # fmt: skip
+    "de": (
+        "Papa baut am Abend ein Boot aus Pappe.",
+        "Meine Mutter mag warme Milch mit Mohn.",
+        "Fünf wilde Füchse laufen vor dem Wald.",
+        "Schöne Vögel üben früh in der Höhe.",
+        "Das Buch liegt offen auf dem blauen Stuhl.",
+        "Wir wissen viel über weite Wege.",
+    ),
+    "es": (
+        "Mi mamá me mima mucho por la mañana.",
+        "Pepe busca un bote blanco y un globo.",
+        "Una vaca vieja vive en el valle verde.",
+        "Todos los lobos corren solos por el bosque.",
+        "La luna ilumina la plaza pequeña.",
+        "Fabio fue feliz con su flauta fina.",
+    ),
+    "fr": (
+        "Papa a bu un bon bol de soupe.",
+        "Ma maman aime beaucoup les pommes mûres.",
+        "La lune brille sur une rue vide.",
+        "Vous voulez voir ce vieux château.",
+        "Le feu bleu chauffe deux œufs.",
+        "Un bon vin blanc vient de ce village.",
+    ),
+    "it": (
+        "La mamma prepara la pappa per il bambino.",
+        "Un bel fiore viola fiorisce a febbraio.",
+        "Luna piena sopra il mare blu.",
+        "Il lupo beve molta acqua pulita.",
+        "Vorrei una buona pizza con le olive.",
+        "Domani proviamo a ballare insieme.",
+    ),
+    "cmn": (
+        "妈妈买了八本白书。",
+        "爸爸跑步去公园。",
+        "我们明天要去北方。",
+        "风吹过宽阔的湖面。",
+        "朋友不怕下雨。",
+        "他喝了一杯苹果汁。",
+    ),
+}
 
 
 def draw_sentences(rng: np.random.Generator, language: str, count: int) -> list[str]:

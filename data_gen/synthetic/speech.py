@@ -1,7 +1,7 @@
 """Speech with exactly known phone times, by espeak-ng (a tool loaded at run time through `espeakng_loader`).
 
-espeak-ng keeps state between utterances, so every call runs the engine in a process of its own; the same texts and voice
-then always give the same samples. Times are seconds from the first sample.
+espeak-ng keeps state between utterances, so every call runs the engine in a process of its own; the same texts and
+voice then always give the same samples. Times are seconds from the first sample.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def check_voice(voice: str) -> str:
     return VOICES[language] + (f"+{variant}" if variant else "")
 
 
-def _run_engine(texts: Sequence[str], voice: str, words_per_minute: int) -> list[tuple[FloatArray, list[tuple[str, int]], int]]:
+def _run_engine(
+    texts: Sequence[str], voice: str, words_per_minute: int
+) -> list[tuple[FloatArray, list[tuple[str, int]], int]]:
     """Samples in [-1, 1], (IPA, first sample) of each phoneme event, and the sample rate, of each text."""
     import espeakng_loader
 
@@ -82,7 +84,9 @@ def _run_engine(texts: Sequence[str], voice: str, words_per_minute: int) -> list
         "library": espeakng_loader.get_library_path(), "data": espeakng_loader.get_data_path(), "voice": voice,
         "words_per_minute": words_per_minute, "texts": list(texts),
     }  # fmt: skip
-    done = subprocess.run([sys.executable, str(_ENGINE)], input=json.dumps(job).encode(), capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(_ENGINE)], input=json.dumps(job).encode(), capture_output=True, check=False
+    )
     if done.returncode != 0:
         raise RuntimeError(f"espeak-ng failed: {done.stderr.decode(errors='replace').strip()[-300:]}")
     found = []
@@ -108,7 +112,8 @@ def _phones(samples: FloatArray, rate_hz: int, events: list[tuple[str, int]]) ->
     blocks = samples[: len(samples) // hop * hop].reshape(-1, hop)
     level = np.sqrt((blocks**2).mean(axis=1)) if len(blocks) else np.zeros(1)
     sounds = [(p.strip(), s / rate_hz) for p, s in events if not p.startswith("(")]
-    starts, releases = [], []
+    starts: list[float] = []
+    releases: list[float] = []
     for i, (ipa, start) in enumerate(sounds):
         is_stop = bool(set(ipa) & _STOPS) and "s" not in ipa
         floor = starts[-1] + 0.4 * (start - starts[-1]) if starts else 0.0
@@ -131,7 +136,9 @@ def synthesize(texts: Sequence[str], voice: str = "en-us", words_per_minute: int
     from scipy.signal import resample_poly
 
     found = []
-    for text, (raw, events, rate_hz) in zip(texts, _run_engine(texts, check_voice(voice), words_per_minute), strict=True):
+    for text, (raw, events, rate_hz) in zip(
+        texts, _run_engine(texts, check_voice(voice), words_per_minute), strict=True
+    ):
         if not len(raw) or not events:
             raise ValueError(f"espeak-ng made no speech of {text!r} with voice {voice!r}")
         samples = resample_poly(raw, SAMPLE_RATE_HZ, rate_hz)

@@ -57,7 +57,7 @@ class SubjectSpec:
             raise ValueError(f"identity must be 0 or more, got {self.identity}")
         if self.text is not None and not self.text.strip():
             raise ValueError("text must not be empty")
-        speech.check_voice(self.full_voice)
+        speech.check_voice(self.voice or "en-us")
 
     @property
     def num_frames(self) -> int:
@@ -142,7 +142,7 @@ def perform(spec: SubjectSpec) -> Performance:
 
 
 def _make_renderer(spec: SubjectSpec) -> tuple[Renderer, npt.NDArray[np.uint8]]:
-    person = load_person(spec.identity)
+    person = load_person(spec.identity, 512 if spec.size <= 256 else 1024)
     background = paint_background(person.identity, spec.size, spec.identity)
     return Renderer(person, spec.size, background), background
 
@@ -162,7 +162,8 @@ def generate_subject(spec: SubjectSpec) -> SubjectResult:
     return SubjectResult(
         frames=np.stack([f.image for f in frames]), labels=np.stack([f.labels for f in frames]),
         samples=performance.utterance.samples, phones=performance.utterance.phones, actions=performance.actions,
-        c2w=np.stack([f.c2w for f in frames]).astype(np.float32), lm3d=np.stack([f.lm3d for f in frames]).astype(np.float32),
+        c2w=np.stack([f.c2w for f in frames]).astype(np.float32),
+        lm3d=np.stack([f.lm3d for f in frames]).astype(np.float32),
         lm2d=np.stack([f.lm2d for f in frames]).astype(np.float32), focal=renderer.focal, background=background,
     )  # fmt: skip
 
@@ -190,7 +191,8 @@ class TruthWriter:
             np.save(self.folder / f"{name}.npy", array, allow_pickle=False)
         cv2.imwrite(str(self.folder / "bg.png"), background[..., ::-1])
         facts = {
-            "fps": FPS, "size": spec.size, "focal": FOCAL_PER_HEIGHT * spec.size, "cx": spec.size / 2, "cy": spec.size / 2,
+            "fps": FPS, "size": spec.size, "focal": FOCAL_PER_HEIGHT * spec.size,
+            "cx": spec.size / 2, "cy": spec.size / 2,
             "identity": spec.identity, "voice": spec.full_voice, "seed": spec.seed, "text": performance.text,
             "action_names": list(load_head().actions.names), "label_names": ["background", "head", "torso"],
             "phones": [{"phone": p.phone, "start_s": round(p.start_s, 5), "end_s": round(p.end_s, 5),

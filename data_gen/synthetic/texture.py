@@ -18,18 +18,19 @@ from data_gen.synthetic.mesh import LAYERS, DrawMesh, ear_share, hair_height, sm
 from data_gen.synthetic.noise import Noise
 from data_gen.synthetic.rasterizer import visible_faces
 
-RESOLUTION = 1024
 Texture = npt.NDArray[np.uint8]
 
 
-def bake_positions(mesh: DrawMesh, layer: str, points: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-    """Values [N, C] of the vertices' `points` [V, C] at the texels inside a layer's charts, and where those are, [R, R]."""
+def bake_positions(
+    mesh: DrawMesh, layer: str, points: FloatArray, resolution: int
+) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Values [N, C] of `points` [V, C] at the texels inside a layer's charts, and where those are, [R, R]."""
     faces = np.ascontiguousarray(mesh.faces[mesh.layer == LAYERS.index(layer)])
-    screen = np.concatenate([mesh.uvs * RESOLUTION, np.ones((len(mesh.uvs), 1), np.float32)], axis=1).astype(np.float32)
+    screen = np.concatenate([mesh.uvs * resolution, np.ones((len(mesh.uvs), 1), np.float32)], axis=1).astype(np.float32)
     n = len(faces)
     no, yes, zero = np.zeros(n, bool), np.ones(n, bool), np.zeros(n, np.int32)
     blank = np.zeros((1, 1, 1, 4), np.uint8)
-    ids, _ = visible_faces(screen, faces, zero, yes, no, mesh.uvs, mesh.fade, blank, RESOLUTION, RESOLUTION)
+    ids, _ = visible_faces(screen, faces, zero, yes, no, mesh.uvs, mesh.fade, blank, resolution, resolution)
     y, x = np.nonzero(ids >= 0)
     tri = faces[ids[y, x]]
     a, b, c = (screen[tri[:, k], :2] for k in range(3))
@@ -79,7 +80,7 @@ def _inside(points: FloatArray, polygon: FloatArray, soft_m: float) -> FloatArra
     low, size = polygon[:, :2].min(axis=0) - 0.002, 512
     scale = (size - 1) / (np.ptp(polygon[:, :2], axis=0).max() + 0.004)
     filled = np.zeros((size, size), np.uint8)
-    cv2.fillPoly(filled, [np.round((polygon[:, :2] - low) * scale).astype(np.int32)], 1)
+    cv2.fillPoly(filled, [np.round((polygon[:, :2] - low) * scale).astype(np.int32)], [1.0])
     cell = np.round((points[:, :2] - low) * scale).astype(np.int64)
     hit = ((cell >= 0) & (cell < size)).all(axis=1)
     cell = np.clip(cell, 0, size - 1)
@@ -136,7 +137,10 @@ class SkinPainter:
         inside = _inside(p, contour, 0.0026) * (p[:, 2] > 0.118)
         tone = np.asarray(self.identity.lips, np.float32)
         stripes = 0.06 * self.noise(p * [1, 0.2, 0.2], 0.0011, 2)
-        shade = _mix(np.tile(tone, (len(p), 1)), tone * 0.55, smoothstep((0.146 - p[:, 2]) / 0.010)) * (1 + stripes)[:, None]
+        shade = (
+            _mix(np.tile(tone, (len(p), 1)), tone * 0.55, smoothstep((0.146 - p[:, 2]) / 0.010))
+            * (1 + stripes)[:, None]
+        )
         color = _mix(color, shade, 0.88 * inside)
         forehead = np.exp(-(((p - self.lm[27] - [0, 0.035, 0]) / 0.03) ** 2).sum(axis=1))
         nose = np.exp(-(((p - self.lm[30]) / 0.012) ** 2).sum(axis=1))
@@ -167,7 +171,9 @@ class SkinPainter:
             line = _curve(self.lm[list(ids)])
             distance, along = _distance(p[:, :2], line[:, :2])
             width = 0.0042 * (0.35 + 0.65 * smoothstep(along / 0.45)) * (1 - 0.35 * smoothstep((along - 0.9) / 0.1))
-            slant = np.stack([p[:, 0] * side * 0.55 + p[:, 1], p[:, 1] * 0.12, p[:, 2] * 0.1], axis=1).astype(np.float32)
+            slant = np.stack([p[:, 0] * side * 0.55 + p[:, 1], p[:, 1] * 0.12, p[:, 2] * 0.1], axis=1).astype(
+                np.float32
+            )
             strands = 0.72 + 0.35 * self.noise(slant, 0.0007, 2)
             share = smoothstep((width - distance) / 0.0028 + 0.25) * (p[:, 2] > 0.09) * np.clip(strands, 0, 1.1)
             color = _mix(color, hair, np.clip(strength * share, 0, 0.95))
@@ -190,8 +196,8 @@ class SkinPainter:
         return _mix(color, np.asarray(self.identity.hair, np.float32) * 0.6, 0.9 * share)
 
 
-def _grid() -> tuple[FloatArray, FloatArray]:
-    axis = (np.arange(RESOLUTION, dtype=np.float32) + 0.5) / RESOLUTION
+def _grid(resolution: int) -> tuple[FloatArray, FloatArray]:
+    axis = (np.arange(resolution, dtype=np.float32) + 0.5) / resolution
     v, u = np.meshgrid(axis, axis, indexing="ij")
     return u, v
 
@@ -200,15 +206,19 @@ def _rgba(color: FloatArray, alpha: FloatArray | float) -> FloatArray:
     return np.concatenate([color, np.broadcast_to(np.asarray(alpha, np.float32), color.shape[:2])[..., None]], axis=2)
 
 
-def paint_eye(identity: Identity, noise: Noise) -> FloatArray:
+def paint_eye(identity: Identity, noise: Noise, resolution: int) -> FloatArray:
     """Iris, pupil and white of the eye, [R, R, 4]; the middle of the texture is where the eye looks."""
-    u, v = _grid()
+    u, v = _grid(resolution)
     x, y = (u - 0.5) / 0.45, (v - 0.5) / 0.45
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
-    polar = np.stack([np.cos(angle) * 0.6, np.sin(angle) * 0.6, radius * 0.35], axis=-1).reshape(-1, 3).astype(np.float32)
+    polar = (
+        np.stack([np.cos(angle) * 0.6, np.sin(angle) * 0.6, radius * 0.35], axis=-1).reshape(-1, 3).astype(np.float32)
+    )
     fibers = noise(polar, 0.05, 3).reshape(u.shape)
     veins = noise(np.stack([x, y, x * 0], axis=-1).reshape(-1, 3).astype(np.float32), 0.12, 3).reshape(u.shape)
-    white = np.stack([0.86 + 0 * x, 0.825 - 0.02 * veins - 0.10 * radius**2, 0.80 - 0.02 * veins - 0.12 * radius**2], axis=-1)
+    white = np.stack(
+        [0.86 + 0 * x, 0.825 - 0.02 * veins - 0.10 * radius**2, 0.80 - 0.02 * veins - 0.12 * radius**2], axis=-1
+    )
     white *= (1 - 0.25 * smoothstep((radius - 0.45) / 0.5))[..., None]
     iris = np.asarray(identity.iris) * (1.0 + 0.25 * fibers + 0.55 * smoothstep((radius - 0.16) / 0.2))[..., None]
     iris *= (1 - 0.65 * smoothstep((radius - 0.34) / 0.08))[..., None]
@@ -218,20 +228,24 @@ def paint_eye(identity: Identity, noise: Noise) -> FloatArray:
     return _rgba(np.clip(color, 0, 1), 1.0)
 
 
-def paint_hair(identity: Identity, noise: Noise) -> FloatArray:
+def paint_hair(identity: Identity, noise: Noise, resolution: int) -> FloatArray:
     """Strands that run along v, [R, R, 4]; alpha says how soon a strand ends."""
-    u, v = _grid()
+    u, v = _grid(resolution)
     wave = u + 0.004 * np.sin(v * 40 + 3 * np.sin(u * 25))
-    ring = np.stack([np.cos(2 * np.pi * wave), np.sin(2 * np.pi * wave), v * 0.22], axis=-1).reshape(-1, 3).astype(np.float32)
+    ring = (
+        np.stack([np.cos(2 * np.pi * wave), np.sin(2 * np.pi * wave), v * 0.22], axis=-1)
+        .reshape(-1, 3)
+        .astype(np.float32)
+    )
     thick, thin = noise(ring, 0.05, 2).reshape(u.shape), noise(ring, 0.013, 2).reshape(u.shape)
     light = 1.0 + 0.20 * thick + 0.30 * thin
     color = np.asarray(identity.hair) * np.clip(light, 0.35, 1.9)[..., None]
     return _rgba(np.clip(color, 0, 1), np.clip(0.72 + 0.16 * thin + 0.08 * thick, 0, 1))
 
 
-def paint_cloth(identity: Identity, noise: Noise) -> FloatArray:
+def paint_cloth(identity: Identity, noise: Noise, resolution: int) -> FloatArray:
     """A knitted fabric with soft folds, [R, R, 4]."""
-    u, v = _grid()
+    u, v = _grid(resolution)
     flat = np.stack([u, v, 0 * u], axis=-1).reshape(-1, 3).astype(np.float32)
     folds = noise(flat * [1.0, 0.45, 1.0], 0.11, 2).reshape(u.shape)
     knit = 0.5 * np.sin(u * 2 * np.pi * 170) * np.sin(v * 2 * np.pi * 170)
@@ -240,33 +254,34 @@ def paint_cloth(identity: Identity, noise: Noise) -> FloatArray:
     return _rgba(np.clip(color, 0, 1), 1.0)
 
 
-def paint_teeth() -> FloatArray:
+def paint_teeth(resolution: int) -> FloatArray:
     """Two rows of teeth side by side with dark gaps and gums, [R, R, 4]."""
-    u, v = _grid()
+    u, _ = _grid(resolution)
     gap = np.abs(np.sin(np.pi * (u * 12)))
     color = np.array([0.88, 0.84, 0.76]) * (0.70 + 0.30 * smoothstep(gap / 0.4))[..., None]
     return _rgba(color, 0.8)
 
 
-def paint_lash() -> FloatArray:
+def paint_lash(resolution: int) -> FloatArray:
     """Separate dark lashes, [R, R, 4]."""
-    u, v = _grid()
+    u, v = _grid(resolution)
     stripes = np.sin(2 * np.pi * (u * 95 + 0.5 * np.sin(v * 30)))
-    color = np.tile(np.array([0.06, 0.045, 0.04]), (RESOLUTION, RESOLUTION, 1))
+    color = np.tile(np.array([0.06, 0.045, 0.04]), (resolution, resolution, 1))
     return _rgba(color, np.clip(0.5 + 0.5 * stripes, 0, 1))
 
 
-def paint_layers(head: HeadAsset, identity: Identity, mesh: DrawMesh, seed: int) -> Texture:
+def paint_layers(head: HeadAsset, identity: Identity, mesh: DrawMesh, seed: int, *, resolution: int) -> Texture:
     """All textures of one person in the order of `LAYERS`, [L, R, R, 4] uint8."""
     skin, noise = SkinPainter(head, identity, seed), Noise(seed + 1)
-    painted = {"eye": paint_eye(identity, noise), "hair": paint_hair(identity, noise), "cloth": paint_cloth(identity, noise),
-               "teeth": paint_teeth(), "lash": paint_lash()}  # fmt: skip
-    ears = ear_share(head)
+    painted = {"teeth": paint_teeth(resolution), "lash": paint_lash(resolution)}
+    for name, paint in (("eye", paint_eye), ("hair", paint_hair), ("cloth", paint_cloth)):
+        painted[name] = paint(identity, noise, resolution)
+    marked = np.column_stack([head.vertices, ear_share(head)]).astype(np.float32)
     for layer in ("head", "body"):
-        points, inside = bake_positions(mesh, layer, np.column_stack([head.vertices, ears]).astype(np.float32))
+        points, inside = bake_positions(mesh, layer, marked, resolution)
         painted[layer] = spread(skin.paint(points[:, :3], points[:, 3]), inside)
-    flesh = np.ones((RESOLUTION, RESOLUTION, 1), np.float32)
-    u, v = _grid()
+    flesh = np.ones((resolution, resolution, 1), np.float32)
+    u, v = _grid(resolution)
     bumps = noise(np.stack([u, v, 0 * u], axis=-1).reshape(-1, 3).astype(np.float32), 0.03, 2).reshape(u.shape)
     groove = 1 - 0.25 * np.exp(-(((u - 0.5) / 0.05) ** 2)) + 0.06 * bumps
     painted["mouth"] = _rgba(flesh * [0.42, 0.16, 0.15], 0.4)

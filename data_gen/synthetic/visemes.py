@@ -17,7 +17,7 @@ FloatArray = npt.NDArray[np.float64]
 SEAL = 0.05
 """`mouthClose` beyond `jawOpen` at which the lips of the mesh just touch."""
 CHANNELS = ("open", "close", "funnel", "pucker", "stretch", "smile", "upper", "lower", "tuck", "press", "tongue")
-REST: dict[str, float] = {"close": SEAL, "press": 0.06}
+REST: dict[str, float] = {"close": 0.045, "press": 0.05}
 TARGETS: dict[str, dict[str, float]] = {
     "closed": {"open": 0.03, "close": 0.03 + SEAL + 0.025, "press": 0.16},
     "labiodental": {"open": 0.07, "close": 0.02, "tuck": 0.62, "upper": 0.34, "stretch": 0.05},
@@ -42,13 +42,14 @@ TARGETS: dict[str, dict[str, float]] = {
     "rest": REST,
 }  # fmt: skip
 _CLASSES = {
-    "closed": "pbmɓɸβ", "labiodental": "fvɱʋ", "dental": "θð", "alveolar": "tdnlɾɹʈɖɳɫɬɮrⱱɽ", "hiss": "szɕʑ", "hush": "ʃʒʂʐ",
+    "closed": "pbmɓɸβ", "labiodental": "fvɱʋ", "dental": "θð", "alveolar": "tdnlɾɹʈɖɳɫɬɮrⱱɽ",
+    "hiss": "szɕʑ", "hush": "ʃʒʂʐ",
     "velar": "kgɡŋxɣqχʁɴɲcɟçʎʝʀ", "w": "wɥʍ", "u": "uʊɯ", "y": "yʏøœɵ", "o": "oɤ", "open_o": "ɔɒ", "a": "aɑäɐ",
     "ae": "æ", "uh": "ʌɜɞɝ", "schwa": "əɘɚ", "e": "eɛ", "i": "iɪjɨʉ", "h": "hɦʔʕħ",
 }  # fmt: skip
 VISEME_OF_LETTER = {letter: name for name, letters in _CLASSES.items() for letter in letters} | {"ɹ": "r"}
 _VOWELS = frozenset({"a", "ae", "uh", "e", "i", "o", "open_o", "u", "y", "schwa"})
-_STRENGTH = {"closed": 1.6, "labiodental": 1.6, "w": 1.6, "u": 1.5, "y": 1.4, "o": 1.3, "hush": 1.5, "rest": 1.1,
+_STRENGTH = {"closed": 0.7, "labiodental": 0.9, "w": 1.6, "u": 1.5, "y": 1.4, "o": 1.3, "hush": 1.5, "rest": 1.1,
              "schwa": 0.6, "h": 0.3, "velar": 0.45, "alveolar": 0.7, "hiss": 1.2}  # fmt: skip
 _STRESS = "ˈˌ"
 _SUBSTEPS = 8
@@ -109,8 +110,8 @@ def _contact(phones: Sequence[Phone], times: FloatArray, viseme: str) -> FloatAr
             end = max(end, 0.5 * (phone.start_s + phone.end_s))
         reach = slice(*np.searchsorted(times, [start - 0.1, end + 0.1]))
         t = times[reach]
-        rise = np.clip((t - (start - 0.06)) / 0.055, 0, 1)
-        fall = np.clip(((end + 0.045) - t) / 0.05, 0, 1)
+        rise = np.clip((t - (start - 0.03)) / 0.035, 0, 1)
+        fall = np.clip(((end + 0.03) - t) / 0.035, 0, 1)
         ramp = np.minimum(rise, fall)
         held[reach] = np.maximum(held[reach], ramp * ramp * (3 - 2 * ramp))
     return held
@@ -123,7 +124,10 @@ def mouth_channels(phones: Sequence[Phone], num_frames: int, fps: int) -> FloatA
     mouth = _blend(_segments(phones, num_frames / fps), times)
     mouth = mouth.reshape(num_frames, _SUBSTEPS, -1).mean(axis=1)
     for viseme in ("labiodental", "closed"):
-        held = _contact(phones, times, viseme).reshape(num_frames, _SUBSTEPS).max(axis=1)[:, None]
+        held = _contact(phones, times, viseme).reshape(num_frames, _SUBSTEPS)[:, 2:-2].max(axis=1)
+        middles = [(p.start_s + p.end_s) / 2 * fps for p in phones if viseme in visemes_of(p.phone)]
+        held[[int(m) for m in middles if m < num_frames]] = 1.0  # a contact too short for the frames is still seen
+        held = held[:, None]
         goal = np.tile(_target(viseme, 1.0), (num_frames, 1))
         for c in ("pucker", "funnel", "stretch", "smile"):
             k = CHANNELS.index(c)
@@ -143,7 +147,8 @@ def mouth_actions(mouth: FloatArray, names: Sequence[str], articulation: float =
     c = {name: mouth[:, k] for k, name in enumerate(CHANNELS)}
     jaw = c["open"] * articulation
     both = {
-        "mouthStretch": c["stretch"], "mouthSmile": 0.6 * c["smile"], "mouthUpperUp": c["upper"], "mouthLowerDown": c["lower"],
+        "mouthStretch": c["stretch"], "mouthSmile": 0.6 * c["smile"], "mouthUpperUp": c["upper"],
+        "mouthLowerDown": c["lower"],
         "mouthPress": c["press"], "mouthDimple": 0.25 * c["stretch"],
     }  # fmt: skip
     weights = {
