@@ -74,6 +74,8 @@ def train(
             stack.enter_context(locked(work_dir))
             stack.enter_context(log_to_file(work_dir / "train.log"))
             checkpoint.clean_leftovers(work_dir)
+        distributed.init_process_group(pick_device(config.device))
+        distributed.barrier()  # rank 0 has put the folder in order
         step = checkpoint.latest_step(work_dir, resumable=True)
         saved = checkpoint.load_trainer_state(work_dir, step) if step is not None else None
         runtime = runtime or make_runtime(config, saved)

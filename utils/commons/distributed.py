@@ -13,6 +13,8 @@ from torch import Tensor, nn
 def init_process_group(device: torch.device) -> tuple[int, int]:
     """Join the group that torchrun described in the environment; return rank and world size (0, 1 without torchrun)."""
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     if world_size > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)

@@ -120,8 +120,6 @@ class Runtime:
         if num_threads > 0:
             torch.set_num_threads(num_threads)
         picked = pick_device(device)
-        if picked.type == "cuda":
-            torch.cuda.set_device(picked)
         rank, world_size = distributed.init_process_group(picked)
         with cls._kept_rng():
             return cls(picked, seed, rank, world_size, choose_amp(amp, picked))
