@@ -1,0 +1,1 @@
+"""Processing of one person's video; the stages in order are in :mod:`data_gen.videos.pipeline`."""

@@ -16,7 +16,7 @@ _OCTAVE_COST, _JUMP_COST, _VOICED_COST = 0.01, 0.35, 0.14
 _WINDOW = int(3 * SAMPLE_RATE_HZ / F0_MIN_HZ)
 _N_FFT = 2048
 _NUM_CANDIDATES = 6
-_BLOCK = 2048
+_BLOCK = 512
 
 
 def extract_f0(wav: np.ndarray) -> np.ndarray:
