@@ -91,6 +91,18 @@ def _time_linear(dtype: torch.dtype | None) -> float:
     return statistics.median(seconds[1:])
 
 
+@contextlib.contextmanager
+def _kept_rng(device: torch.device) -> Iterator[None]:
+    """Restore Python's, NumPy's and torch's generators after the block."""
+    python, numpy_state = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy_state)
+
+
 @dataclass(frozen=True)
 class Runtime:
     """Where and how numbers are computed in this process."""
@@ -121,7 +133,7 @@ class Runtime:
             torch.set_num_threads(num_threads)
         picked = pick_device(device)
         rank, world_size = distributed.init_process_group(picked)
-        with cls._kept_rng():
+        with _kept_rng(picked):
             return cls(picked, seed, rank, world_size, choose_amp(amp, picked))
 
     @property
@@ -152,22 +164,13 @@ class Runtime:
         mixed = mix_seed(self.seed, step, self.rank)
         random.seed(mixed)
         np.random.seed(mixed % 2**32)
-        torch.manual_seed(mixed)
+        torch.default_generator.manual_seed(mixed)  # torch.manual_seed formats a stack trace for every absent back-end
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(mixed)
 
     @contextlib.contextmanager
     def forked_rng(self, step: int) -> Iterator[None]:
         """Seed as :meth:`seed_step` inside the block and restore all generators after it."""
-        with self._kept_rng():
+        with _kept_rng(self.device):
             self.seed_step(step)
             yield
-
-    @staticmethod
-    @contextlib.contextmanager
-    def _kept_rng() -> Iterator[None]:
-        python, numpy_state = random.getstate(), np.random.get_state()
-        try:
-            with torch.random.fork_rng():
-                yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy_state)
