@@ -17,7 +17,7 @@ INFO = VideoInfo(1280, 720, 25.0, 1000, 40.0, True, "h264", 0, 25.0)
 FACE = FaceBox(600, 300, 250, 200)
 
 
-def _codes(findings: list) -> list[str]:  # type: ignore[type-arg]
+def _codes(findings: list) -> list[str]:
     return [f"{finding.level} {finding.code}" for finding in findings]
 
 

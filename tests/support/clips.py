@@ -19,7 +19,8 @@ def tone(seconds: float, hertz: float = 220.0, rate: int = 16000, level: float =
 
 
 def drawn_frame(index: int, width: int, height: int) -> np.ndarray:
-    """Return a smooth picture whose mean brightness is 40 plus three times ``index``: a frame can be told from its neighbours."""
+    """Return a smooth picture whose mean brightness is 40 plus three times ``index``: a frame can be told from its
+    neighbours."""
     ramp = np.linspace(-20, 20, width)[None, :, None] + np.linspace(-10, 10, height)[:, None, None]
     return np.clip(ramp + 40 + 3 * index + np.zeros(3), 0, 255).astype(np.uint8)
 

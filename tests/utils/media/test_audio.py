@@ -54,7 +54,9 @@ def test_sound_that_starts_late_keeps_its_time(tmp_path: Path) -> None:
     video = write_clip(tmp_path / "v.mp4", frames=50)
     save_wav(tmp_path / "a.wav", tone(1.0))
     late = tmp_path / "late.mkv"
-    ffmpeg("-i", video, "-itsoffset", "0.5", "-i", tmp_path / "a.wav", "-map", "0:v", "-map", "1:a", "-c:v", "copy", late)
+    ffmpeg(
+        "-i", video, "-itsoffset", "0.5", "-i", tmp_path / "a.wav", "-map", "0:v", "-map", "1:a", "-c:v", "copy", late
+    )
     wav = load_wav(late)
     assert abs(len(wav) - 24000) <= 32
     assert np.abs(wav[:7900]).max() < 0.01
@@ -78,5 +80,5 @@ def test_bad_sound_files_are_named(tmp_path: Path, make: object, message: str) -
 def test_a_video_without_sound_and_a_missing_file_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no audio track: it is a video without sound"):
         load_wav(write_clip(tmp_path / "v.mp4", frames=3))
-    with pytest.raises(FileNotFoundError, match="no sound or video at .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"no sound or video at .*nowhere"):
         load_wav(tmp_path / "nowhere.wav")

@@ -20,9 +20,7 @@ def test_frames_come_back_in_order_and_nearly_unchanged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("start", "stop", "step"), [(0, 5, 1), (12, None, 1), (3, 20, 4), (29, None, 1)])
-def test_a_range_of_frames_is_the_slice_of_all_frames(
-    tmp_path: Path, start: int, stop: int | None, step: int
-) -> None:
+def test_a_range_of_frames_is_the_slice_of_all_frames(tmp_path: Path, start: int, stop: int | None, step: int) -> None:
     path = write_clip(tmp_path / "a.mp4", frames=30)
     every = list(read_frames(path))[start:stop:step]
     some = list(read_frames(path, start=start, stop=stop, step=step))
