@@ -1,0 +1,231 @@
+"""The head as a radiance field that landmarks deform and repaint.
+
+Positions are in [-1,1]³ of the head's box. Three roads lead from the landmarks of a frame into the field, measured in
+``docs/renderer.md``: a fixed frontal warp moves the sample positions, learned frontal planes are mixed per frame (those
+around the eyes by the eye landmarks alone, so that speech cannot blink), and a bias of the first layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules.nerf.cond_encoder import EYE_POINTS, FACE_POINTS, LandmarkEncoder
+from modules.nerf.landmark_warp import LandmarkWarp
+from modules.nerf.precision import full_precision
+from modules.nerf.triplane import Triplane, read_frames
+from utils.commons.schema import Config
+
+_MAX_LOG_DENSITY = 8.0
+_FIRST_LOG_DENSITY = -2.0
+_EYE_GATE_CM = 1.6
+
+
+class HeadFieldConfig(Config):
+    """What a head field is made of."""
+
+    plane_sizes: tuple[int, ...] = (64, 128, 256)
+    """Sizes of the three orthogonal planes; the largest sets the finest detail."""
+    plane_channels: int = Field(4, ge=1)
+    """Features of a plane at each size."""
+    hidden_size: int = Field(64, ge=1)
+    """Width of the density layers; the color layer has half of it."""
+    geo_feat_dim: int = Field(15, ge=1)
+    """Features that pass from the density to the color layers."""
+    cond_dim: int = Field(64, ge=1)
+    """Width of the landmark code."""
+    cond_win_size: int = Field(1, ge=1, le=16)
+    """Frames of landmarks in a condition window."""
+    smo_win_size: int = Field(5, ge=1)
+    """Neighbouring windows the smoothing attention looks at."""
+    with_att: bool = False
+    """Smooth the landmark code over ``smo_win_size`` frames by attention."""
+    cond_bias: bool = True
+    """Let the landmark code shift the first layer."""
+    blend_planes: int = Field(12, ge=0)
+    """Learned frontal planes mixed by the code of mouth, jaw and nose; 0 = none."""
+    blend_eye_planes: int = Field(6, ge=0)
+    """Learned frontal planes around the eyes mixed by the code of eyes and brows; 0 = none."""
+    blend_channels: int = Field(8, ge=1)
+    """Features of a mixed plane."""
+    blend_size: int = Field(96, ge=2)
+    """Size of the mixed planes."""
+    warp_grid_size: int = Field(96, ge=0)
+    """Nodes of the frontal landmark warp along each side; 0 = no warp."""
+    warp_radius: float = Field(1.2, gt=0)
+    """Width of the warp's radial basis functions, cm."""
+    warp_ridge: float = Field(0.05, gt=0)
+    """How far the warp may miss a landmark for smoothness; larger is smoother."""
+
+    @field_validator("plane_sizes")
+    @classmethod
+    def _has_planes(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value or min(value) < 2:
+            raise ValueError("plane_sizes needs at least one size of 2 or more")
+        return value
+
+
+@dataclass(frozen=True)
+class FrameState:
+    """What the field needs to know of F frames; made once a frame, read by every sample."""
+
+    warp: Sequence[Tensor] | None
+    """For each frame [1,2,G,G]: frontal displacement to the mean face, in units of the box."""
+    blend: Sequence[Tensor] | None
+    """For each frame [1,C,B,B]: mixed frontal planes."""
+    bias: Tensor | None
+    """[F,hidden] shift of the first layer."""
+
+
+class HeadField(nn.Module):
+    """Density and color at points of a head whose landmarks are given."""
+
+    config_cls: ClassVar[type[Config]] = HeadFieldConfig
+    lm3d_mean: Tensor
+    lm3d_std: Tensor
+    aabb: Tensor
+    eye_gate: Tensor
+
+    def __init__(self, config: HeadFieldConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("lm3d_mean", torch.zeros(68, 3))
+        self.register_buffer("lm3d_std", torch.ones(68, 3))
+        self.register_buffer("aabb", torch.tensor([[-1.0] * 3, [1.0] * 3]))
+        self.register_buffer("eye_gate", torch.zeros(1, 1, config.blend_size, config.blend_size))
+        self.triplane = Triplane(config.plane_sizes, config.plane_channels)
+        smoothing = config.smo_win_size if config.with_att else 1
+        encoder = {"dim": config.cond_dim, "window": config.cond_win_size, "smoothing": smoothing}
+        self.face_encoder = LandmarkEncoder(FACE_POINTS, **encoder)
+        self.eye_encoder = LandmarkEncoder(EYE_POINTS, **encoder)
+        self.warp = _build_warp(config)
+        self.face_blend = _build_blend(config, config.blend_planes)
+        self.eye_blend = _build_blend(config, config.blend_eye_planes)
+        blends = config.blend_planes + config.blend_eye_planes > 0
+        width = self.triplane.width + (config.blend_channels if blends else 0)
+        hidden = config.hidden_size
+        self.first = nn.Linear(width, hidden)
+        self.cond_bias = nn.Linear(config.cond_dim, hidden, bias=False) if config.cond_bias else None
+        self.second = nn.Linear(hidden, hidden)
+        self.density = nn.Linear(hidden, 1 + config.geo_feat_dim)
+        self.color = nn.Sequential(nn.Linear(config.geo_feat_dim, hidden // 2), nn.ReLU(), nn.Linear(hidden // 2, 3))
+
+    def fit_person(self, lm3d_mean: Tensor, lm3d_std: Tensor, aabb: Tensor) -> None:
+        """Take a person's landmark statistics [68,3] in cm and box [2,3] in metres."""
+        self.lm3d_mean.copy_(lm3d_mean)
+        self.lm3d_std.copy_(lm3d_std)
+        self.aabb.copy_(aabb)
+        if self.warp is not None:
+            self.warp.fit(lm3d_mean, aabb)
+        line = torch.linspace(-1, 1, self.config.blend_size)
+        rows, columns = torch.meshgrid(line, line, indexing="ij")
+        nodes = self.to_metres(torch.stack([columns, rows, torch.zeros_like(rows)], dim=-1))[..., :2] * 100
+        eyes = lm3d_mean[36:48, :2]
+        nearest = (nodes[:, :, None] - eyes).square().sum(dim=-1).amin(dim=-1)
+        self.eye_gate.copy_(torch.exp(nearest * (-0.5 / _EYE_GATE_CM**2))[None, None])
+
+    def to_box(self, positions: Tensor) -> Tensor:
+        """Return positions [...,3] in metres as coordinates of the box, [-1,1]."""
+        return (positions - self.aabb[0]) * (2.0 / (self.aabb[1] - self.aabb[0])) - 1.0
+
+    def to_metres(self, positions: Tensor) -> Tensor:
+        """Return box coordinates [...,3] in metres."""
+        return (positions + 1.0) * (0.5 * (self.aabb[1] - self.aabb[0])) + self.aabb[0]
+
+    def frame(self, cond: Tensor, *, code_noise: Tensor | None = None) -> FrameState:
+        """Return the state of frames whose normalised landmark windows are ``cond`` [F,S,W,204].
+
+        Args:
+            cond: S neighbouring windows of W frames; the frame itself is in the middle of both.
+            code_noise: Added to what the encoders see (not to the warp), same shape.
+        """
+        middle = cond[:, cond.shape[1] // 2, cond.shape[2] // 2].view(-1, 68, 3)
+        seen = cond if code_noise is None else cond + code_noise
+        face, eyes = self.face_encoder(seen), self.eye_encoder(seen)
+        blend = self._mix(face, eyes)
+        return FrameState(
+            warp=None if self.warp is None else self.warp(middle * self.lm3d_std + self.lm3d_mean).split(1),
+            blend=None if blend is None else blend.split(1),
+            bias=None if self.cond_bias is None else self.cond_bias(face).float(),
+        )
+
+    def _mix(self, face: Tensor, eyes: Tensor) -> Tensor | None:
+        mixed = None
+        if self.face_blend is not None:
+            mixed = self.face_blend(face) * (1 - self.eye_gate if self.eye_blend is not None else 1)
+        if self.eye_blend is not None:
+            around_eyes = self.eye_blend(eyes) * self.eye_gate
+            mixed = around_eyes if mixed is None else mixed + around_eyes
+        return mixed
+
+    def query(self, positions: Tensor, state: FrameState, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return density [P] (1 = one unit of optical thickness a standard step) and color [P,3] in [0,1].
+
+        Args:
+            positions: [P,3] in the box, those of one frame contiguous.
+            state: The frames.
+            counts: Positions of each frame.
+        """
+        if state.warp is not None:
+            moved = positions[:, :2] - read_frames(state.warp, positions[:, :2], counts).t()
+            positions = torch.cat([moved, positions[:, 2:]], dim=1)
+        features = self.triplane(positions)
+        if state.blend is not None:
+            features = torch.cat([features, read_frames(state.blend, positions[:, :2], counts)])
+        hidden = F.relu(self.second(F.relu(self._first_layer(features, state.bias, counts))))
+        geometry = self.density(hidden)
+        log_density = geometry[:, 0].float() + _FIRST_LOG_DENSITY
+        return torch.exp(log_density.clamp(max=_MAX_LOG_DENSITY)), torch.sigmoid(self.color(geometry[:, 1:]).float())
+
+    def _first_layer(self, features: Tensor, bias: Tensor | None, counts: Sequence[int]) -> Tensor:
+        """Return [P,hidden] of features [C,P]; a bias for each of several frames enters by indicator features."""
+        weight: Tensor = self.first.weight
+        shift: Tensor = self.first.bias
+        if bias is not None and len(bias) == 1:
+            shift = shift + bias[0]
+        elif bias is not None:
+            features = torch.cat([features, _frame_indicators(counts, features)])
+            weight = torch.cat([weight, bias.t()], dim=1)
+        return F.linear(features.t(), weight, shift)
+
+
+def _frame_indicators(counts: Sequence[int], like: Tensor) -> Tensor:
+    """Return [F,P]: 1 where a sample belongs to a frame."""
+    indicators = like.new_zeros(len(counts), sum(counts))
+    start = 0
+    for row, count in zip(indicators, counts, strict=True):
+        row[start : start + count] = 1
+        start += count
+    return indicators
+
+
+class BlendPlanes(nn.Module):
+    """Frontal planes [F,C,B,B]: a base and K learned ones mixed by a code."""
+
+    def __init__(self, number: int, *, channels: int, size: int, cond_dim: int) -> None:
+        super().__init__()
+        self.planes = nn.Parameter(0.1 * torch.randn(number, channels, size, size))
+        self.mix = nn.Linear(cond_dim, number)
+
+    @full_precision
+    def forward(self, code: Tensor) -> Tensor:
+        mixture = F.linear(code.float(), self.mix.weight, self.mix.bias)
+        return (mixture @ self.planes.flatten(1)).view(-1, *self.planes.shape[1:])
+
+
+def _build_warp(config: HeadFieldConfig) -> LandmarkWarp | None:
+    if config.warp_grid_size == 0:
+        return None
+    return LandmarkWarp(config.warp_grid_size, radius=config.warp_radius, ridge=config.warp_ridge)
+
+
+def _build_blend(config: HeadFieldConfig, number: int) -> BlendPlanes | None:
+    if number == 0:
+        return None
+    return BlendPlanes(number, channels=config.blend_channels, size=config.blend_size, cond_dim=config.cond_dim)

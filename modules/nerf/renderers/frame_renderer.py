@@ -1,0 +1,103 @@
+"""A trained person as a function: landmarks and camera in, a picture out. Inference renders through this class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from modules.nerf.bounds import intrinsics_of
+from modules.nerf.model import HeadModel, TorsoModel, compose_frame, to_uint8
+from modules.pretrained import load_pretrained
+from utils.commons.runtime import Runtime
+from utils.data.person_store import PersonStore
+from utils.geometry.cameras import Intrinsics
+
+
+class FrameRenderer:
+    """Render frames of one person; deterministic, no jitter, the same code path as validation in training."""
+
+    def __init__(
+        self,
+        head: HeadModel,
+        torso: TorsoModel | None,
+        *,
+        background: np.ndarray,
+        camera: Intrinsics,
+        runtime: Runtime,
+    ) -> None:
+        """Take trained networks.
+
+        Args:
+            head: The head.
+            torso: The torso, or none for a head before the background.
+            background: Clean background of the picture size wanted, uint8 [H,W,3].
+            camera: Intrinsics of that size.
+            runtime: Device and precision.
+        """
+        self.head, self.torso, self.camera, self.runtime = head, torso, camera, runtime
+        self.background = torch.from_numpy(background.copy()).to(runtime.device).float() / 255
+
+    @classmethod
+    def from_experiments(
+        cls,
+        head_work_dir: Path,
+        torso_work_dir: Path | None,
+        store: PersonStore,
+        *,
+        device: str = "auto",
+        amp: str = "auto",
+        image_size: int | None = None,
+    ) -> Self:
+        """Load the newest checkpoints of a head and, if given, of a torso.
+
+        Args:
+            head_work_dir: Experiment of the head.
+            torso_work_dir: Experiment of the torso, or none.
+            store: The person; gives camera and background.
+            device: ``auto``, ``cpu`` or ``cuda:N``.
+            amp: Precision, ``auto`` measures.
+            image_size: Height of the picture; the stored one when absent.
+        """
+        runtime = Runtime.create(device, amp=amp)
+        head, _, _ = load_pretrained(HeadModel, head_work_dir, child="head", device=str(runtime.device))
+        torso = None
+        if torso_work_dir is not None:
+            torso, _, _ = load_pretrained(TorsoModel, torso_work_dir, child="torso", device=str(runtime.device))
+        camera = intrinsics_of(store, image_size)
+        background = store.background
+        if background.shape[:2] != (camera.height, camera.width):
+            method = cv2.INTER_AREA if camera.height < len(background) else cv2.INTER_CUBIC
+            background = cv2.resize(background, (camera.width, camera.height), interpolation=method)
+        return cls(head, torso, background=background, camera=camera, runtime=runtime)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the pictures."""
+        return self.camera.height, self.camera.width
+
+    def conditions(self, lm3d: np.ndarray | Tensor) -> Tensor:
+        """Return the conditions [T,S,W,204] of a landmark sequence [T,68,3] in cm (absolute, pose removed)."""
+        landmarks = torch.as_tensor(lm3d, dtype=torch.float32)
+        if landmarks.ndim != 3 or landmarks.shape[1:] != (68, 3) or len(landmarks) == 0:
+            raise ValueError(f"lm3d must be [T,68,3] with at least one frame, got {list(landmarks.shape)}")
+        return self.head.conditions(landmarks.to(self.runtime.device))
+
+    @torch.inference_mode()
+    def render(self, conditions: Tensor, t: int, c2w: np.ndarray | Tensor) -> np.ndarray:
+        """Return frame ``t`` seen by the camera ``c2w`` [4,4], uint8 [H,W,3]."""
+        matrix = torch.as_tensor(c2w, dtype=torch.float32, device=self.runtime.device)
+        with self.runtime.autocast():
+            picture, _ = compose_frame(
+                self.head,
+                self.torso,
+                cond=conditions[t],
+                c2w=matrix,
+                camera=self.camera,
+                background=self.background,
+            )
+        return to_uint8(picture).cpu().numpy()

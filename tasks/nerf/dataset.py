@@ -1,0 +1,142 @@
+"""Batches of rays and whole test frames of one person."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modules.nerf.conditions import stored_condition
+from tasks.base_task import Batch, BatchDataset
+from tasks.nerf.config import NerfHeadConfig, NerfTorsoConfig, RayConfig
+from tasks.nerf.sampling import Box, as_box, clip_box, mask_box, sample_pixels, split_rays
+from utils.commons.runtime import seeded_generator
+from utils.commons.schema import DataError
+from utils.data import paths
+from utils.data.person_store import PersonStore
+
+_SALT = 41
+_HEAD_GROW = 0.06
+
+
+def open_person(video_id: str) -> PersonStore:
+    """Open a person's dataset.
+
+    Raises:
+        DataError: It has no frame to train on.
+    """
+    store = PersonStore(paths.binary_video(video_id))
+    if len(store.indices("train")) == 0:
+        raise DataError(f"{store.root} has no training frame with a face; process another video")
+    return store
+
+
+class RayDataset(BatchDataset):
+    """Item ``i``: rays of a few training frames, a pure function of configuration, seed, ``i`` and rank."""
+
+    def __init__(self, store: PersonStore, config: RayConfig, *, rank: int, window: int, smoothing: int) -> None:
+        self.store, self.config, self.rank = store, config, rank
+        self.window, self.smoothing = window, smoothing
+        self.frames = store.indices("train")
+        self.background = torch.from_numpy(store.background.copy())
+
+    def __getitem__(self, step: int) -> Batch:
+        generator = seeded_generator(self.config.seed, _SALT, step, self.rank)
+        picked = torch.randint(len(self.frames), (self.config.frames_per_step,), generator=generator)
+        number = max(1, self.config.n_rays // self.config.frames_per_step)
+        parts = [self._rays(int(self.frames[row]), number, generator) for row in picked.tolist()]
+        batch = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+        batch["frame_rows"] = picked
+        batch["jitter"] = torch.rand(len(batch["rows"]), generator=generator)
+        batch["code_noise"] = torch.randn(batch["cond"].shape, generator=generator)
+        return batch
+
+    def _rays(self, frame: int, number: int, generator: torch.Generator) -> Batch:
+        pictures = read_pictures(self.store, frame)
+        boxes, shares = self._boxes(frame, pictures["masks"].numpy())
+        rows, columns = sample_pixels(boxes, split_rays(number, shares), generator)
+        chosen = {key: picture[rows, columns].float() / 255 for key, picture in pictures.items()}
+        return {
+            **frame_inputs(self.store, frame, self.window, self.smoothing),
+            **chosen,
+            "background": self.background[rows, columns].float() / 255,
+            "rows": rows,
+            "columns": columns,
+        }
+
+    def _boxes(self, frame: int, masks: np.ndarray) -> tuple[list[Box], list[float]]:
+        """Return boxes and the share of rays in each but the last."""
+        raise NotImplementedError
+
+
+class HeadRayDataset(RayDataset):
+    """Rays in the lips, the eyes, the head's box and everywhere."""
+
+    config: NerfHeadConfig
+
+    def _boxes(self, frame: int, masks: np.ndarray) -> tuple[list[Box], list[float]]:
+        height, width = masks.shape[:2]
+        store, config = self.store, self.config
+        lips, eyes = (clip_box(as_box(rects[frame]), height, width) for rects in (store.lip_rect, store.eye_rect))
+        head = clip_box(mask_box(masks[..., 0], as_box(store.face_rect[frame])), height, width, grow=_HEAD_GROW)
+        special = config.lip_rays_percent + config.eye_rays_percent
+        rest = max(0.0, 1.0 - special)
+        shares = [config.lip_rays_percent, config.eye_rays_percent, rest * config.in_rect_percent]
+        return [lips, eyes, head, (0, 0, width, height)], shares
+
+
+class TorsoRayDataset(RayDataset):
+    """Rays from the lower face down, and everywhere."""
+
+    config: NerfTorsoConfig
+
+    def _boxes(self, frame: int, masks: np.ndarray) -> tuple[list[Box], list[float]]:
+        height, width = masks.shape[:2]
+        _, y, _, h = clip_box(as_box(self.store.face_rect[frame]), height, width)
+        top = min(y + round(0.6 * h), height - 1)
+        return [(0, top, width, height - top), (0, 0, width, height)], [self.config.in_rect_percent]
+
+
+class FrameDataset(BatchDataset):
+    """Item ``i``: a whole test frame; the frames lie evenly over the test split."""
+
+    def __init__(self, store: PersonStore, *, max_frames: int, window: int, smoothing: int) -> None:
+        self.store, self.window, self.smoothing = store, window, smoothing
+        frames = store.indices("test")
+        if len(frames) == 0:
+            frames = store.indices("train")[-1:]
+        number = len(frames) if max_frames < 0 else min(max(max_frames, 1), len(frames))
+        self.frames = frames[np.linspace(0, len(frames) - 1, number).astype(int)]
+        self.background = torch.from_numpy(store.background.copy())
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, step: int) -> Batch:
+        frame = int(self.frames[step])
+        rects = {name: torch.from_numpy(getattr(self.store, name)[frame].copy()) for name in ("lip_rect", "eye_rect")}
+        masks = self.store.masks(frame)
+        box = mask_box(masks[..., 0], as_box(self.store.face_rect[frame]))
+        pictures = {key: value.float() / 255 for key, value in read_pictures(self.store, frame).items()}
+        return {
+            **frame_inputs(self.store, frame, self.window, self.smoothing),
+            **pictures,
+            **rects,
+            "head_rect": torch.tensor(box),
+            "background": self.background.float() / 255,
+            "number": torch.tensor(step),
+        }
+
+
+def frame_inputs(store: PersonStore, frame: int, window: int, smoothing: int) -> dict[str, Tensor]:
+    """Return the condition [1,S,W,204] and camera [1,4,4] of a frame."""
+    return {
+        "cond": stored_condition(store, frame, window=window, smoothing=smoothing)[None],
+        "c2w": torch.from_numpy(store.c2w[frame].copy())[None],
+    }
+
+
+def read_pictures(store: PersonStore, frame: int) -> dict[str, Tensor]:
+    """Return the pictures of a frame, uint8 [H,W,C]: ``gt``, ``masks`` and ``torso``."""
+    pictures = {"gt": store.gt(frame), "masks": store.masks(frame), "torso": store.torso(frame)}
+    return {key: torch.from_numpy(np.ascontiguousarray(picture)) for key, picture in pictures.items()}
