@@ -88,7 +88,7 @@ IDENTITIES: tuple[Identity, ...] = (
                 "cheek-volume-incr": 0.4},
         skin=(0.88, 0.70, 0.63), lips=(0.75, 0.42, 0.44), hair=(0.52, 0.34, 0.16), iris=(0.30, 0.45, 0.30),
         cloth=(0.42, 0.24, 0.44), background=((0.88, 0.80, 0.76), (0.66, 0.50, 0.46)), hair_length=0.016,
-        age=0.6, voice_variant="f5", articulation=1.05,
+        is_long_haired=True, age=0.6, voice_variant="f5", articulation=1.05,
     ),
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from data_gen.synthetic.assets import FloatArray, HeadAsset, IntArray
 from data_gen.synthetic.identity import Identity
@@ -21,9 +22,10 @@ BACKGROUND, HEAD, TORSO = 0, 1, 2
 _SHELLS = 5
 CURTAIN_SHAPE = (14, 48)
 """Rows and columns of the long hair."""
+_CURTAIN_Z = 0.016
 _HAIRLINE = np.array([
-    [0, 0.787], [20, 0.788], [34, 0.784], [46, 0.774], [56, 0.762], [64, 0.748], [72, 0.734], [80, 0.728],
-    [90, 0.734], [100, 0.744], [110, 0.736], [120, 0.712], [135, 0.692], [155, 0.680], [180, 0.676],
+    [0, 0.787], [18, 0.788], [32, 0.785], [43, 0.777], [51, 0.766], [57, 0.748], [62, 0.730], [66, 0.726],
+    [72, 0.736], [80, 0.743], [90, 0.742], [98, 0.722], [108, 0.702], [122, 0.690], [150, 0.680], [180, 0.676],
 ])  # fmt: skip
 """Height of the hair's border (m) against the angle from the front (degrees)."""
 
@@ -55,7 +57,7 @@ class DrawMesh:
     @property
     def two_sided(self) -> npt.NDArray[np.bool_]:
         """[F], surfaces seen from both sides."""
-        return np.isin(self.layer, [LAYERS.index(n) for n in ("lash", "teeth", "tongue", "hair")])
+        return np.isin(self.layer, [LAYERS.index(n) for n in ("lash", "teeth", "tongue")])
 
 
 def smoothstep(x: npt.ArrayLike) -> FloatArray:
@@ -80,9 +82,9 @@ def collar_height(points: FloatArray) -> FloatArray:
 def ear_share(head: HeadAsset) -> FloatArray:
     """1 on the ears, 0 elsewhere, [V]."""
     moved = np.zeros_like(head.vertices)
-    head.shapes.add(moved, "ear-scale-decr", 1.0)
+    head.shapes.add(moved, "ear-wing-decr", 1.0)
     size = np.linalg.norm(moved, axis=1)
-    return smoothstep((size / size.max() - 0.3) / 0.2)
+    return smoothstep((size - 0.0020) / 0.0015)
 
 
 def _uv_crop(layer: str, uv: FloatArray) -> FloatArray:
@@ -112,27 +114,38 @@ def _expand(source: IntArray, uv: FloatArray, **columns: Array) -> tuple[IntArra
     return inverse.reshape(-1, 3), table
 
 
-def curtain_vertices(hair_length: float) -> FloatArray:
-    """Long hair as a sheet from the temples round the back of the head, [rows * columns, 3], mesh coordinates."""
+def curtain_vertices(scalp: FloatArray, hair_length: float) -> FloatArray:
+    """Long hair as a sheet from the temples round the back of the head, [rows * columns, 3], mesh coordinates.
+
+    Args:
+        scalp: Vertices of the person's head, [N, 3]; the sheet leaves the hair on them smoothly.
+        hair_length: Thickness of that hair, metres.
+    """
     rows, columns = CURTAIN_SHAPE
-    turn = np.radians(np.linspace(68, 292, columns))[None, :]
+    turn = np.radians(np.linspace(62, 298, columns))[None, :]
     down = np.linspace(0, 1, rows)[:, None]
-    side = np.abs(np.sin(turn))
-    y = 0.806 - 0.182 * down - 0.012 * down * (1 - side)
-    swell = hair_length * np.sin(np.pi * np.clip(down * 0.75 + 0.22, 0, 1)) + 0.004 * down
+    y = 0.800 - 0.176 * down - 0.012 * down * (1 - np.abs(np.sin(turn)))
     wave = 0.0022 * np.sin(9 * turn + 3 * down) * down
-    width, depth = 0.066 + 0.019 * smoothstep(down / 0.45) - 0.006 * down**2, 0.088 - 0.018 * down
-    x = (width + swell + wave) * np.sin(turn)
-    z = 0.012 - 0.010 * down + (depth + swell + wave) * np.cos(turn)
-    return np.stack(np.broadcast_arrays(x, y, z), axis=-1).reshape(-1, 3).astype(np.float32)
+    width, depth = 0.096 - 0.004 * down**2, 0.098 - 0.014 * down
+    free = np.hypot(width * np.sin(turn), depth * np.cos(turn)) + wave
+    polar = np.arctan2(scalp[:, 0], scalp[:, 2] - _CURTAIN_Z)
+    places = np.stack([0.08 * np.sin(polar), 0.08 * np.cos(polar), scalp[:, 1]], axis=1)
+    wanted = np.stack(np.broadcast_arrays(0.08 * np.sin(turn), 0.08 * np.cos(turn), y), axis=-1).reshape(-1, 3)
+    near = cKDTree(places).query(wanted, k=6)[1]
+    skull = np.hypot(scalp[near, 0], scalp[near, 2] - _CURTAIN_Z).mean(axis=1).reshape(y.shape)
+    hang = smoothstep((0.775 - y) / 0.05)
+    radius = (1 - hang) * (skull + 0.85 * hair_length) + hang * np.maximum(free, skull + 0.5 * hair_length)
+    points = [radius * np.sin(turn), y, _CURTAIN_Z - 0.010 * down + radius * np.cos(turn)]
+    return np.stack(np.broadcast_arrays(*points), axis=-1).reshape(-1, 3).astype(np.float32)
 
 
 def curtain_faces() -> IntArray:
-    """Triangles [F, 3] of the long hair, seen from outside."""
+    """Triangles [F, 3] of the long hair, first as seen from outside, then from inside."""
     rows, columns = CURTAIN_SHAPE
     corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
     a, b, c, d = corner, corner + 1, corner + columns, corner + columns + 1
-    return np.concatenate([np.stack([a, c, b], axis=1), np.stack([b, c, d], axis=1)])
+    outside = np.concatenate([np.stack([a, c, b], axis=1), np.stack([b, c, d], axis=1)])
+    return np.concatenate([outside, outside[:, ::-1]])
 
 
 class MeshBuilder:
@@ -214,7 +227,7 @@ class MeshBuilder:
         uv = np.stack([x / 0.5 + 0.5, (0.62 - y) / 0.5], axis=-1).astype(np.float32)
         bulge = 0.0035 + 0.0025 * smoothstep(-(height + 0.012) / 0.02)
         rib = 0.0015 * np.exp(-(((height + 0.006) / 0.006) ** 2))
-        fade = np.clip(0.5 - height / 0.02, 0, 1)
+        fade = (0.5 - height / 0.02).astype(np.float32)  # not clipped: the border is where it crosses one half
         self.add("cloth", source, uv, TORSO, offset=(bulge + rib)[source], fade=fade[source])
 
     def add_curtain(self, first: int) -> None:

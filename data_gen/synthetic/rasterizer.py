@@ -131,8 +131,8 @@ def _texel(textures, to_linear, layer, u, v, out):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, fastmath=True)
-def _shade_point(f, px, py, scene, lights, textures, to_linear, out):  # type: ignore[no-untyped-def]
-    """Linear colour of face f at the sample position (px, py), written to out [3]."""
+def _shade_point(f, px, py, scene, lights, textures, to_linear, texel, out):  # type: ignore[no-untyped-def]
+    """Linear colour of face f at the sample position (px, py), written to out [3]; texel [4] is scratch."""
     screen, normals, uvs, occlusion, faces, layer, two_sided, material = scene
     i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
     x2, y2 = screen[k, 0], screen[k, 1]
@@ -149,7 +149,6 @@ def _shade_point(f, px, py, scene, lights, textures, to_linear, out):  # type: i
         scale = -scale
     nx, ny, nz = nx * scale, ny * scale, nz * scale
     occ = w0 * occlusion[i] + w1 * occlusion[j] + w2 * occlusion[k]
-    texel = np.empty(4, np.float32)
     u = w0 * uvs[i, 0] + w1 * uvs[j, 0] + w2 * uvs[k, 0]
     v = w0 * uvs[i, 1] + w1 * uvs[j, 1] + w2 * uvs[k, 1]
     _texel(textures, to_linear, layer[f], u, v, texel)
@@ -167,18 +166,19 @@ def _shade_point(f, px, py, scene, lights, textures, to_linear, out):  # type: i
             soft = wrap * (np.float32(1.0) if c == 0 else np.float32(0.55))
             lit = max(np.float32(0), (facing + soft) / (1 + soft))
             out[c] += lights[m, c] * lit * shadow
-        half_z = lights[m, 5] + 1
-        norm = np.sqrt(lights[m, 3] ** 2 + lights[m, 4] ** 2 + half_z**2)
-        spec = max(np.float32(0), (nx * lights[m, 3] + ny * lights[m, 4] + nz * half_z) / norm)
-        highlight += lights[m, 6] * spec**shininess * shadow
-    edge = np.float32(1) - max(np.float32(0), nz)
+        if lights[m, 6] > 0:
+            half_z = lights[m, 5] + np.float32(1)
+            norm = np.sqrt(lights[m, 3] ** 2 + lights[m, 4] ** 2 + half_z**2)
+            spec = max(np.float32(0), (nx * lights[m, 3] + ny * lights[m, 4] + nz * half_z) / norm)
+            highlight += lights[m, 6] * spec**shininess * shadow
+    edge = np.float32(1) - nz if nz > 0 else np.float32(0)
     highlight = gloss * (highlight + np.float32(0.25) * occ * edge**4)
     for c in range(3):
         out[c] = out[c] * texel[c] + highlight
 
 
 @njit(cache=True, fastmath=True)
-def _shade_pixel(four, x, y, backdrop, scene, lights, textures, to_linear, color, total):  # type: ignore[no-untyped-def]
+def _shade_pixel(four, x, y, backdrop, scene, lights, textures, to_linear, texel, color, total):  # type: ignore[no-untyped-def]
     """Sum of the four samples' colours into total [3]; samples on one surface are shaded once, at their middle."""
     layer = scene[5]
     done = 0
@@ -195,7 +195,7 @@ def _shade_pixel(four, x, y, backdrop, scene, lights, textures, to_linear, color
                 px += np.float32(2 * x + (t & 1)) + np.float32(0.5)
                 py += np.float32(2 * y + (t >> 1)) + np.float32(0.5)
         if f >= 0:
-            _shade_point(f, px / count, py / count, scene, lights, textures, to_linear, color)
+            _shade_point(f, px / count, py / count, scene, lights, textures, to_linear, texel, color)
         for c in range(3):
             total[c] += count * (color[c] if f >= 0 else backdrop[c])
 
@@ -217,7 +217,7 @@ def shade(ids, background, scene, lights, textures, to_linear, to_srgb, face_lab
     height, width = background.shape[0], background.shape[1]
     image = np.empty((height, width, 3), np.uint8)
     labels = np.zeros((height, width), np.uint8)
-    color, total = np.empty(3, np.float32), np.empty(3, np.float32)
+    color, total, texel = np.empty(3, np.float32), np.empty(3, np.float32), np.empty(4, np.float32)
     four = np.empty(4, np.int32)
     votes = np.empty(3, np.int64)
     for y in range(height):
@@ -228,7 +228,7 @@ def shade(ids, background, scene, lights, textures, to_linear, to_srgb, face_lab
             votes[:] = 0
             for s in range(4):
                 votes[face_label[four[s]] if four[s] >= 0 else 0] += 1
-            _shade_pixel(four, x, y, background[y, x], scene, lights, textures, to_linear, color, total)
+            _shade_pixel(four, x, y, background[y, x], scene, lights, textures, to_linear, texel, color, total)
             for c in range(3):
                 value = min(max(total[c] * np.float32(0.25), np.float32(0)), np.float32(1))
                 image[y, x, c] = to_srgb[int(value * np.float32(4095) + np.float32(0.5))]

@@ -17,7 +17,7 @@ from data_gen.synthetic import rasterizer
 from data_gen.synthetic.assets import FloatArray, HeadAsset, IntArray, load_head
 from data_gen.synthetic.identity import Identity, identity_of, identity_vertices
 from data_gen.synthetic.landmarks import landmark_indices
-from data_gen.synthetic.mesh import LAYERS, DrawMesh, build_mesh, curtain_faces, curtain_vertices
+from data_gen.synthetic.mesh import LAYERS, DrawMesh, build_mesh, curtain_faces, curtain_vertices, hair_height
 from data_gen.synthetic.noise import Noise
 from data_gen.synthetic.occlusion import ambient_occlusion
 from data_gen.synthetic.texture import Texture, paint_layers
@@ -117,8 +117,12 @@ def load_person(number: int, texture_size: int = 1024) -> Person:
     head, identity = load_head(), identity_of(number)
     neutral = identity_vertices(head, identity)
     mesh = build_mesh(head, identity, neutral)
-    grown = curtain_vertices(identity.hair_length) if identity.is_long_haired else np.zeros((0, 3), np.float32)
-    faces = np.concatenate([head.faces, curtain_faces() + len(neutral)]) if len(grown) else head.faces
+    grown = np.zeros((0, 3), np.float32)
+    if identity.is_long_haired:
+        scalp = neutral[hair_height(head.vertices, 0.0) > -0.03]
+        grown = curtain_vertices(scalp[scalp[:, 1] > 0.66], identity.hair_length)
+    outside = curtain_faces()[: len(curtain_faces()) // 2] + len(neutral)  # the inside would cancel the normals
+    faces = np.concatenate([head.faces, outside]) if len(grown) else head.faces
     share = np.concatenate([_head_share(head), np.ones(len(grown), np.float32)])
     neutral = np.concatenate([neutral, grown])
     return Person(

@@ -116,7 +116,7 @@ class SkinPainter:
         cheeks = [(lm[41] + lm[48]) / 2 + [-0.012, 0.002, 0], (lm[46] + lm[54]) / 2 + [0.012, 0.002, 0]]
         flush = sum(np.exp(-(((p - c) ** 2).sum(axis=1)) / 0.019**2) for c in cheeks)
         flush += 0.8 * np.exp(-(((p - lm[30]) ** 2).sum(axis=1)) / 0.013**2)
-        base = _mix(base, red, np.clip(0.55 * flush * (1 + 0.2 * blotch), 0, 0.7))
+        base = _mix(base, red, np.clip((0.5 - 0.25 * person.age) * flush * (1 + 0.2 * blotch), 0, 0.7))
         spots = smoothstep((self.noise(p, 0.0032, 1) - 1.15) / 0.5) * person.freckles
         middle = np.exp(-(((p - (lm[28] + [0, -0.004, 0])) / [0.045, 0.022, 0.06]) ** 2).sum(axis=1))
         base = _mix(base, self.dark, np.clip(0.75 * spots * middle, 0, 0.6))
