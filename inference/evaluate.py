@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--max_frames", type=int, default=0, help="use at most this many frames (0 = all)")
     parser.add_argument("--landmarker", default="mediapipe", help="the same for all videos")
     parser.add_argument("--config", type=Path, help="default: egs/datasets/videos/<id>/infer.yaml, else the base")
-    parser.add_argument("--hparams", default="", help='overrides, "key=value,..."')
+    parser.add_argument("--hparams", action="append", default=[], help='overrides, "key=value,..."')
     return parser
 
 

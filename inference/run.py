@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> None:
         logger.info("saved %s", short(head.render(load_landmarks(npy), speech.path, mp4)))
 
 
-def infer_config(config: Path | None, video_id: str, hparams: str) -> InferConfig:
+def infer_config(config: Path | None, video_id: str, hparams: str | Sequence[str]) -> InferConfig:
     """Return the configuration of a person: the named file, else the person's own, else the base."""
     own = paths.CODE_ROOT / "egs" / "datasets" / "videos" / paths.check_id(video_id or DEFAULT_ID) / "infer.yaml"
     resolved = load_config(config or (own if own.exists() else _BASE), hparams)
@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, help="where to write")
     parser.add_argument("--config", type=Path, help="default: egs/datasets/videos/<id>/infer.yaml, else the base")
-    parser.add_argument("--hparams", default="", help='overrides, "key=value,..."')
+    parser.add_argument("--hparams", action="append", default=[], help='overrides, "key=value,..."')
     return parser
 
 

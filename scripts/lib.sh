@@ -1,5 +1,6 @@
 # Functions the scripts share; source it from the repository root. GENEFACE_PYTHON names an existing interpreter to use
-# instead of .venv; GENEFACE_TORCH_INDEX an index to take torch from.
+# instead of .venv; GENEFACE_TORCH_INDEX an extra index for torch, such as the
+# one with builds without CUDA, which saves gigabytes where there is no GPU.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-3} GLOG_minloglevel=${GLOG_minloglevel:-2}
 
 geneface_error() {
@@ -45,21 +46,10 @@ _ensure_system_libraries() {
         _need_packages libgl1 libglib2.0-0
 }
 
-# Print the index that has torch without CUDA, where there is no GPU and the index can be reached.
-_torch_index() {
-    local index=${GENEFACE_TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
-    if [[ -n ${GENEFACE_TORCH_INDEX:-} ]]; then
-        echo "$index"
-    elif ! command -v nvidia-smi >/dev/null &&
-        "$1" -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + "/torch/", timeout=5)' "$index" 2>/dev/null; then
-        echo "$index"
-    fi
-}
-
 # usage: ensure_environment [requirements file ...]
 # Leaves .venv with requirements.txt and the files named, installed by one pip command; does nothing if it is so already.
 ensure_environment() {
-    local files=(requirements.txt "$@") python stamp index arguments=() file
+    local files=(requirements.txt "$@") python stamp arguments=() file
     if [[ -n ${GENEFACE_PYTHON:-} ]]; then
         "$GENEFACE_PYTHON" -c 'import torch, mediapipe' 2>/dev/null ||
             geneface_error "GENEFACE_PYTHON=$GENEFACE_PYTHON cannot import torch and mediapipe; install requirements.txt there, or unset it"
@@ -76,8 +66,7 @@ ensure_environment() {
     fi
     echo "== installing ${files[*]} (about 3 GB; once)"
     for file in "${files[@]}"; do arguments+=(-r "$file"); done
-    index=$(_torch_index "$python")
-    [[ -z $index ]] || arguments+=(--extra-index-url "$index")
+    [[ -z ${GENEFACE_TORCH_INDEX:-} ]] || arguments+=(--extra-index-url "$GENEFACE_TORCH_INDEX")
     .venv/bin/python -m pip install --quiet --disable-pip-version-check "${arguments[@]}" ||
         geneface_error "pip could not install ${files[*]}; see its message above" || return
     rm -f .venv/.installed-*

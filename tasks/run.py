@@ -35,7 +35,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         "--config", default="", help="YAML file under egs/; without it the experiment's saved one is used"
     )
     parser.add_argument("--exp_name", default="", help="experiment, such as May/lm3d_nerf: checkpoints/<exp_name>")
-    parser.add_argument("--hparams", default="", help='overrides, such as "lr=1e-3,max_minutes=5"')
+    parser.add_argument("--hparams", action="append", default=[], help='overrides, such as "lr=1e-3,max_minutes=5"')
     parser.add_argument(
         "--preset", default="quick", choices=PRESETS, help="schedule and size: quick (CPU) or full (GPU)"
     )

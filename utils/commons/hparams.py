@@ -6,6 +6,7 @@ Order of strength: the model's default < ``base_config`` (left to right, depth f
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,12 +36,12 @@ class ResolvedConfig:
     """The file the resolution started from, for errors that belong to no key."""
 
 
-def load_config(path: str | Path, overrides: str = "", preset: str = "quick") -> ResolvedConfig:
+def load_config(path: str | Path, overrides: str | Sequence[str] = "", preset: str = "quick") -> ResolvedConfig:
     """Resolve a YAML file, all its bases and the overrides into raw flat values.
 
     Args:
         path: The file; relative to the working directory, else to the repository root.
-        overrides: ``a=1,b=[1,2]``.
+        overrides: ``a=1,b=[1,2]``, or several such texts; later ones win.
         preset: ``quick`` or ``full``; replaces ``{preset}`` in base paths.
     """
     if preset not in PRESETS:
@@ -51,7 +52,7 @@ def load_config(path: str | Path, overrides: str = "", preset: str = "quick") ->
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     _read(file, preset, (), values, origins)
-    for key, raw in split_overrides(overrides):
+    for key, raw in split_overrides(overrides if isinstance(overrides, str) else ",".join(filter(None, overrides))):
         if key == _BASE:
             raise ConfigError(f"--hparams: {_BASE} can only be given in a file")
         values[key], origins[key] = raw, "--hparams"

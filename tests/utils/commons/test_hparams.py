@@ -185,3 +185,10 @@ def test_any_number_survives_its_spelling(
     config = build(path, f"lr={value!r},sizes={sizes}")
     assert config.lr == value
     assert config.sizes == sizes
+
+
+def test_several_override_texts_are_read_in_order(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("lr: 1\n")
+    resolved = load_config(file, ["lr=2,seed=3", "", "lr=4"])
+    assert {key: str(value) for key, value in resolved.values.items()} == {"lr": "4", "seed": "3"}
