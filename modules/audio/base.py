@@ -49,7 +49,8 @@ def fit_to_frames(wav: np.ndarray) -> np.ndarray:
     if not np.isfinite(wav).all():
         raise DataError("speech holds values that are not numbers; decode the file again")
     length = frames_of(len(wav)) * SAMPLES_PER_FRAME
-    return np.pad(wav[:length], (0, max(0, length - len(wav)))).astype(np.float32)
+    wav = wav[:length].astype(np.float32, copy=False)
+    return wav if len(wav) == length else np.pad(wav, (0, length - len(wav)))
 
 
 class JoinedEncoder:

@@ -77,7 +77,8 @@ class MoonshineEncoder:
             weight = 1 - np.abs(rows * HOP + HOP / 2 - start - _WINDOW / 2) / (_WINDOW / 2)
             total[rows] += weight[:, None].astype(np.float32) * values
             weights[rows, 0] += weight
-        return total / weights
+        total /= weights
+        return total
 
     def _window_rows(self, window: np.ndarray, start: int, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows whose instant lies between the window's first and last encoder frame, and their values."""

@@ -25,7 +25,8 @@ def extract_f0(wav: np.ndarray) -> np.ndarray:
     num_rows = len(wav) // HOP
     side = (_WINDOW - HOP) // 2
     frames = np.lib.stride_tricks.sliding_window_view(np.pad(wav, side), _WINDOW)[::HOP]
-    peak = float(np.abs(wav - wav.mean()).max())
+    mean = float(wav.mean())
+    peak = max(float(wav.max()) - mean, mean - float(wav.min()))
     if peak < 1e-5:
         return np.zeros(num_rows, np.float32)
     blocks = [_candidates(frames[i : i + _BLOCK], peak) for i in range(0, num_rows, _BLOCK)]
