@@ -23,12 +23,13 @@ from utils.commons.schema import DataError
 from utils.media.audio import load_wav
 from utils.media.video import probe, read_frames
 from utils.metrics.image import Box
-from utils.metrics.lipsync import MIN_FRAMES, SyncResult, sync_lag
+from utils.metrics.lipsync import MIN_FRAMES, SyncResult, lip_opening, sync_lag
 
 logger = logging.getLogger(__name__)
 
 MOUTH = slice(48, 68)
 _NUM_CROPS = 10
+_STILL_SHARE = 0.3
 
 
 @dataclass
@@ -74,6 +75,16 @@ class PersonTest:
         self.speaking = speech_activity(self.speech, len(self.store))[self.frames]
         self.shown = set(np.linspace(0, len(self.frames) - 1, min(_NUM_CROPS, len(self.frames))).astype(int).tolist())
         self.report = Report(facts={})
+        self._warn_if_still()
+
+    def _warn_if_still(self) -> None:
+        opening = lip_opening(np.asarray(self.store.lm3d))
+        tested, trained = (float(opening[frames].std()) for frames in (self.frames, self.store.indices("train")))
+        if tested < _STILL_SHARE * trained:
+            logger.warning(
+                "the lips move %.0f times less in the test frames than in training: lip figures say little",
+                trained / max(tested, 1e-9),
+            )
 
     def true_video(self) -> Watched | None:
         """Measure the true frames."""
@@ -97,13 +108,23 @@ class PersonTest:
 
     def _render(self, lm3d: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the test frames; condition windows never cross a cut."""
-        renderer, c2w = self.head.renderer, self.store.c2w
+        renderer, c2w = self.head.renderer, np.array(self.store.c2w)
         for start, end in self.segments:
             inside = self.frames[(self.frames >= start) & (self.frames < end)]
             if len(inside):
                 conditions = renderer.conditions(np.ascontiguousarray(lm3d[start:end]))
                 for frame in inside:
                     yield renderer.render(conditions, int(frame) - start, c2w[frame])
+
+    def landmarks(self, title: str, lm3d: np.ndarray) -> None:
+        """Measure landmarks of the whole clip [N,68,3] (cm) themselves: test frames, but timing over all frames."""
+        true, given = (Watched(points[self.frames][..., :2], 1.0) for points in (np.asarray(self.store.lm3d), lm3d))
+        row = motion_row(given, true, pieces=self.pieces, speaking=self.speaking)
+        row = {name: value for name, value in row.items() if name not in ("lmd", "faces")}  # lmd would be in cm
+        timing = None
+        if len(lm3d) >= MIN_FRAMES:
+            timing = sync_lag(self.speech, *lips(Watched(lm3d[..., :2], 1.0)), segments=self.segments)
+        self.report.rows[title] = row | sync_row(timing)
 
     def _watch(self, title: str, frames: Iterator[np.ndarray]) -> Watched | None:
         crops: list[np.ndarray] = []
@@ -168,7 +189,9 @@ def evaluate_person(head: TalkingHead, *, landmarker: str, max_frames: int, wav:
     frozen = lm3d.copy()
     frozen[:, MOUTH] = store.lm3d_mean[MOUTH]
     test.rendered("frozen mouth", frozen, true)
-    test.rendered("own sound", own_sound(head), true)
+    spoken = own_sound(head)
+    test.rendered("own sound", spoken, true)
+    test.landmarks("own sound, landmarks", spoken)
     if wav is not None:
         _foreign_sound(test, wav, out / f"{wav.stem}.mp4", max_frames)
     return test.report
@@ -221,14 +244,14 @@ def compare_videos(true: Path, other: Path, *, landmarker: str, max_frames: int)
         raise DataError(f"{true} and {other} have no frame in common")
     tracker = build_landmarker(landmarker)
     report = Report({"true": true.name, "other": other.name, "frames": count, "resolution": f"{size[0]}x{size[1]}"})
-    seen: dict[Path, Watched | None] = {}
-    for path, has_audio in ((true, info.has_audio), (other, facts.has_audio)):
-        seen[path] = watch(read_frames(path, size=size, fps=25, stop=count), tracker)
-        title = "true" if path is true else "other"
+    seen: dict[str, Watched | None] = {}
+    for title, path, has_audio in (("true", true, info.has_audio), ("other", other, facts.has_audio)):
+        watched = seen[title] = watch(read_frames(path, size=size, fps=25, stop=count), tracker)
         speech = load_wav(path)[: count * SAMPLES_PER_FRAME] if has_audio else None
-        report.rows[title] = (scores.row() if path is other else {}) | sound_row(seen[path], seen[true], speech)
-        if (watched := seen[path]) is not None:
+        report.rows[title] = sound_row(watched, seen["true"], speech)
+        if watched is not None:
             report.curves[title] = watched.opening
+    report.rows["other"] = scores.row() | report.rows["other"]
     return report
 
 

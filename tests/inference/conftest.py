@@ -21,7 +21,7 @@ from utils.data.paths import binary_video, experiment
 from utils.data.person_store import write_manifest
 from utils.media.audio import save_wav
 
-ENCODER, SPEECH_DIM, FRAMES = "mel", 80, 132
+ENCODER, SPEECH_DIM, FRAMES, DEMO_FRAMES = "mel", 80, 132, 9
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +34,20 @@ def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _write_person()
         _write_motion_models()
         _write_renderer()
-    save_wav(root / "data" / "raw" / "val_wavs" / "demo.wav", _voice(37, seed=1))
+    save_wav(root / "data" / "raw" / "val_wavs" / "demo.wav", _voice(DEMO_FRAMES, seed=1))
     return root
+
+
+class FlatRenderer:
+    """Stands for a renderer where its pictures do not matter: gray as bright as the number of the frame."""
+
+    size = (48, 64)
+
+    def conditions(self, lm3d: np.ndarray) -> np.ndarray:
+        return lm3d
+
+    def render(self, conditions: np.ndarray, t: int, c2w: np.ndarray) -> np.ndarray:
+        return np.full((*self.size, 3), min(t, 255), np.uint8)
 
 
 @pytest.fixture
@@ -60,7 +72,9 @@ def _write_person() -> None:
 
 
 def _write_motion_models() -> None:
-    vae_config = Audio2MotionConfig(speech_dim=SPEECH_DIM, vae_hidden=16, vae_enc_layers=2, vae_dec_layers=2, flow_hidden=8)
+    vae_config = Audio2MotionConfig(
+        speech_dim=SPEECH_DIM, vae_hidden=16, vae_enc_layers=2, vae_dec_layers=2, flow_hidden=8
+    )
     postnet_config = PostNetConfig(postnet_channels=(8, 8))
     vae, postnet = Audio2MotionVAE(vae_config), PostNet(postnet_config)
     speech = {"speech_encoder": ENCODER, "speech_dim": SPEECH_DIM}
