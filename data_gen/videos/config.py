@@ -35,6 +35,8 @@ class ProcessConfig(FeatureConfig):
     """Width and height of the pictures trained on and rendered."""
     segmenter: str = "mediapipe"
     """Separates head, torso and background."""
+    pose_refine: Literal["none", "photometric"] = "photometric"
+    """Head poses from landmarks alone, or then refined by aligning the pictures of the face (sharper renderings)."""
     crop: Literal["auto", "always", "never"] = "auto"
     """'auto' keeps a square video whose face is 35-65 % of its height; 'never' takes the middle square."""
     crop_scale: float = Field(default=2.4, ge=1.5, le=5)

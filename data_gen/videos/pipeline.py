@@ -49,7 +49,8 @@ def video_stages() -> list[Stage]:
             ("c2w.npy", "lm3d.npy", "head_pose.json"),
             _late("head_pose"),
             inputs=("ingest", "landmarks"),
-            keys=("focal_factor",),
+            keys=("focal_factor", "pose_refine"),
+            version=2,
         ),
         Stage(
             "segmentation",

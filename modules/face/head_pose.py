@@ -7,7 +7,7 @@ a fixed multiple of the picture height: 4 puts the camera at 1.2-1.6 m for the u
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -87,6 +87,21 @@ def solve_head_pose(
         rigid_weights=weights,
         reprojection_px=reprojection_error(smooth, *seen),
     )
+
+
+def with_motion(pose: HeadPose, points: np.ndarray, motion: Poses) -> HeadPose:
+    """Return ``pose`` with another motion of the head (refined and smoothed elsewhere); landmarks without pose stay.
+
+    Args:
+        pose: From :func:`solve_head_pose`.
+        points: Mesh points in pixels, [T,478,3].
+        motion: World to camera.
+    """
+    rigid = np.flatnonzero(pose.rigid_weights)
+    pixels = np.asarray(points, np.float64)[:, rigid, :2]
+    error = reprojection_error(motion, pose.shape[rigid], pixels, pose.rigid_weights[rigid], pose.intrinsics)
+    c2w = c2w_from_world_to_camera(motion.rotation, motion.translation).astype(np.float32)
+    return replace(pose, c2w=c2w, reprojection_px=error)
 
 
 def initial_poses(points: np.ndarray, shape: np.ndarray, weights: np.ndarray, intrinsics: Intrinsics) -> Poses:

@@ -1,0 +1,205 @@
+"""Poses refined by the picture itself: the still upper face of every frame is laid over one common texture.
+
+A landmarker's noise (a third of a degree) is common to all its points; skin, brows and nose say far more. The surface
+is the mean mesh; its texture is the median over some frames, found together with their poses; each frame is then
+aligned to it by Gauss-Newton on band-passed gray values (Lucas-Kanade in the six parameters of the pose and a gain).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.interpolate import LinearNDInterpolator
+
+from modules.face.landmarks68 import FACE_OVAL, LEFT_EYE, RIGHT_EYE, SUBNASALE
+from modules.face.pose_solver import Poses, pose_jacobian, project_camera
+from utils.geometry.cameras import Intrinsics
+from utils.geometry.rotations import matrix_from_vector
+
+_SPACING_M = 0.002
+_BLUR_AT_512 = 3.0
+_BANDS_AT_512 = ((2.5, 16.0), (1.2, 10.0))
+"""Widths of the two Gaussians of each band, coarse first, pixels."""
+_ITERATIONS = (4, 4)
+_STRIDES = (3, 1)
+_TEXTURE_ROUNDS = 3
+_PRIOR_PX_AT_512 = 1.0
+"""Trust in the landmarks' pose: it is off by about this many pixels at a typical point."""
+_PRIOR_POINTS = 12.0
+_MIN_CORRELATION = 0.7
+_MARGIN_AT_512 = 24.0
+
+
+@dataclass(frozen=True)
+class Band:
+    """Band-passed gray of a part of a frame."""
+
+    picture: np.ndarray
+    """[h,w,3] f32: value, d/dx, d/dy."""
+    corner: np.ndarray
+    """Column and row of its first pixel in the frame."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Pose of one frame, world to camera."""
+
+    rotation: np.ndarray
+    translation: np.ndarray
+    information: np.ndarray
+    """[6,6] inverse covariance of a small turn (radians, applied after the rotation) and shift (metres)."""
+    correlation: float
+    """Of the frame with the texture; low where the face is covered or blurred (the pose is then the one given)."""
+
+
+class PhotometricAligner:
+    """Knows the surface and, after :meth:`learn`, its texture; :meth:`align` may be called from several threads."""
+
+    def __init__(self, shape: np.ndarray, intrinsics: Intrinsics) -> None:
+        self.intrinsics = intrinsics
+        self.points = surface_points(shape)
+        self._scale = intrinsics.height / 512
+        self._textures: list[np.ndarray] = []
+
+    def learn(self, frames: Iterable[np.ndarray], rotation: np.ndarray, translation: np.ndarray) -> None:
+        """Find the common texture from some RGB frames with poses [N,3,3] and [N,3]."""
+        poses = list(zip(rotation, translation, strict=True))
+        bands = [self._bands(frame, *pose) for frame, pose in zip(frames, poses, strict=True)]
+        for _ in range(_TEXTURE_ROUNDS):
+            self._textures = [self._mean_texture(bands, poses, level) for level in range(len(_BANDS_AT_512))]
+            aligned = [self._align(band, *given) for band, given in zip(bands, poses, strict=True)]
+            poses = [(one.rotation, one.translation) for one in aligned]
+        self._textures = [self._mean_texture(bands, poses, level) for level in range(len(_BANDS_AT_512))]
+
+    def align(self, frame: np.ndarray, rotation: np.ndarray, translation: np.ndarray) -> Alignment:
+        """Return the pose at which one RGB frame fits the texture best, near the pose given."""
+        return self._align(self._bands(frame, rotation, translation), rotation, translation)
+
+    def _bands(self, frame: np.ndarray, rotation: np.ndarray, translation: np.ndarray) -> list[Band]:
+        """Return the bands of the part of an RGB frame that shows the surface at about this pose."""
+        pixels = project_camera(self.points @ rotation.T + translation, self.intrinsics)
+        margin = _MARGIN_AT_512 * self._scale
+        size = np.array(frame.shape[1::-1])
+        low = np.clip(pixels.min(axis=0) - margin, 0, size - 8).astype(int)
+        high = np.clip(pixels.max(axis=0) + margin, low + 8, size).astype(int)
+        gray = cv2.cvtColor(frame[low[1] : high[1], low[0] : high[0]], cv2.COLOR_RGB2GRAY).astype(np.float32)
+        return [Band(self._band(gray, *sigmas), low) for sigmas in _BANDS_AT_512]
+
+    def _band(self, gray: np.ndarray, fine: float, coarse: float) -> np.ndarray:
+        value = cv2.GaussianBlur(gray, (0, 0), fine * self._scale) - fast_blur(gray, coarse * self._scale)
+        dx = cv2.Sobel(value, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+        dy = cv2.Sobel(value, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+        return cv2.merge([value, dx, dy])
+
+    def _sample(self, band: Band, camera: np.ndarray) -> np.ndarray:
+        """Return value and gradients [N,3] at the projections of ``camera`` [N,3]."""
+        pixels = project_camera(camera, self.intrinsics) - band.corner - 0.5  # a pixel's centre lies at +.5
+        where = pixels.astype(np.float32)[None]
+        sampled = cv2.remap(band.picture, where, np.empty(0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return sampled[0].astype(np.float64)
+
+    def _mean_texture(
+        self, bands: list[list[Band]], poses: list[tuple[np.ndarray, np.ndarray]], level: int
+    ) -> np.ndarray:
+        rows = []
+        for band, (rotation, translation) in zip(bands, poses, strict=True):
+            values = self._sample(band[level], self.points @ rotation.T + translation)[:, 0]
+            rows.append((values - values.mean()) / max(float(values.std()), 1e-6))
+        return np.median(rows, axis=0)
+
+    def _align(self, bands: list[Band], rotation: np.ndarray, translation: np.ndarray) -> Alignment:
+        given = (rotation, translation)
+        moved = np.zeros(6)
+        prior = self._prior(*given)
+        information, correlation = prior, 0.0
+        for level, (band, iterations) in enumerate(zip(bands, _ITERATIONS, strict=True)):
+            part = slice(None, None, _STRIDES[level])
+            points, texture = self.points[part], self._textures[level][part]
+            for _ in range(iterations):
+                turned = points @ (matrix_from_vector(moved[:3]) @ given[0]).T
+                step, information, correlation = self._step(band, texture, turned, given[1], prior, moved)
+                moved = moved + step
+        if correlation < _MIN_CORRELATION:
+            return Alignment(*given, prior, correlation)
+        return Alignment(matrix_from_vector(moved[:3]) @ given[0], given[1] + moved[3:], information, correlation)
+
+    def _prior(self, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
+        """Return the information [6,6] that the pose given carries: some points seen with an error of a pixel or so."""
+        turned = self.points[::25] @ rotation.T
+        rows = pose_jacobian(turned + translation, turned, self.intrinsics.focal).reshape(-1, 6)
+        return rows.T @ rows * (_PRIOR_POINTS / (len(rows) / 2) / (_PRIOR_PX_AT_512 * self._scale) ** 2)
+
+    def _step(
+        self,
+        band: Band,
+        texture: np.ndarray,
+        turned: np.ndarray,
+        given: np.ndarray,
+        prior: np.ndarray,
+        moved: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return a Gauss-Newton step [6], the information [6,6] of the pose after it, and the correlation before it."""
+        camera = turned + given + moved[3:]
+        sample = self._sample(band, camera)
+        value = sample[:, 0]
+        by_pose = pose_jacobian(camera, turned, self.intrinsics.focal)
+        rows = np.empty((len(value), 8))
+        rows[:, :6] = sample[:, 1:2] * by_pose[:, 0] + sample[:, 2:3] * by_pose[:, 1]
+        rows[:, 6], rows[:, 7] = -texture, 1.0
+        gain = float(value @ texture / (texture @ texture))
+        residual = value - gain * texture
+        residual -= np.median(residual)
+        spread = 1.4826 * float(np.median(np.abs(residual))) + 1e-6
+        apart_px = _SPACING_M * self.intrinsics.focal / -given[2]
+        independent = min(1.0, (apart_px / (_BLUR_AT_512 * self._scale)) ** 2)  # closer neighbours say the same
+        weights = independent / (spread * (1 + (residual / (2 * spread)) ** 2)) ** 2
+        weighted = rows * weights[:, None]
+        normal = weighted.T @ rows
+        normal[:6, :6] += prior
+        right = -weighted.T @ residual
+        right[:6] -= prior @ moved
+        free = normal[:6, :6] - normal[:6, 6:] @ np.linalg.solve(normal[6:, 6:], normal[6:, :6])
+        correlation = gain * float(np.linalg.norm(texture)) / max(float(np.linalg.norm(value)), 1e-6)
+        return np.linalg.solve(normal, right)[:6], free, correlation
+
+
+def joined(alignments: Sequence[Alignment], valid: np.ndarray) -> tuple[Poses, np.ndarray]:
+    """Return the poses of all frames and their information [T,6,6]; frames not ``valid`` [T] carry next to none."""
+    poses = Poses(np.stack([one.rotation for one in alignments]), np.stack([one.translation for one in alignments]))
+    information = np.stack([one.information for one in alignments])
+    information[~valid] = 1e-4 * np.median(information, axis=0)
+    return poses, information
+
+
+def fast_blur(picture: np.ndarray, sigma: float) -> np.ndarray:
+    """Return a wide Gaussian blur, computed on a picture of a quarter of the size."""
+    height, width = picture.shape
+    small = cv2.resize(picture, (max(1, width // 4), max(1, height // 4)), interpolation=cv2.INTER_AREA)
+    return cv2.resize(cv2.GaussianBlur(small, (0, 0), sigma / 4), (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def surface_points(shape: np.ndarray) -> np.ndarray:
+    """Return points [N,3] spread over the still part of the face: forehead to nose and cheek bones, without the eyes.
+
+    Args:
+        shape: The mean mesh in head coordinates, [478,3], metres.
+    """
+    mesh = shape[:468]
+    low, high = mesh[:, :2].min(axis=0), mesh[:, :2].max(axis=0)
+    low[1] = shape[SUBNASALE, 1]
+    axes = [np.arange(a + _SPACING_M / 2, b, _SPACING_M) for a, b in zip(low, high, strict=True)]
+    xy = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
+    oval = shape[FACE_OVAL, :2]
+    inner = (0.94 * (oval - oval.mean(axis=0)) + oval.mean(axis=0)).astype(np.float32)
+    keep = np.array([cv2.pointPolygonTest(inner, (float(x), float(y)), False) >= 0 for x, y in xy])
+    for eye in (LEFT_EYE, RIGHT_EYE):
+        middle = shape[eye, :2].mean(axis=0)
+        half_width = 0.5 * np.linalg.norm(shape[eye[0], :2] - shape[eye[8], :2])
+        keep &= (((xy - middle) / (half_width * np.array([1.15, 0.8]))) ** 2).sum(axis=1) > 1
+    xy = xy[keep]
+    depth = LinearNDInterpolator(mesh[:, :2], mesh[:, 2])(xy)
+    points = np.column_stack([xy, depth])
+    return points[np.isfinite(depth)]
