@@ -9,8 +9,7 @@ if [[ $# -lt 2 || $1 == -* || $2 == -* ]]; then
     exit 2
 fi
 [[ -z ${GENEFACE_ROOT:-} || $GENEFACE_ROOT == /* ]] || export GENEFACE_ROOT="$start_dir/$GENEFACE_ROOT"
-[[ -f scripts/lib.sh ]] && source scripts/lib.sh
-declare -F python_bin >/dev/null || python_bin() { command -v python3; }
+source scripts/lib.sh
 name=$1
 folder=$2
 [[ $folder == /* ]] || folder=$start_dir/$folder
