@@ -28,7 +28,9 @@ class FilterConfig(Config):
     """Eyelids: as predicted; the clip's along the camera path; one blink repeated; the person's blinks at random."""
     infer_close_mouth_when_sil: bool = True
     """Bring the mouth to the person's closed one while nobody speaks."""
-    infer_close_mouth_fade_frames: int = Field(default=4, ge=1)
+    infer_close_mouth_min_frames: int = Field(default=10, ge=1)
+    """Shortest pause in which it closes; in shorter ones people keep the lips ready, and closing would be a twitch."""
+    infer_close_mouth_fade_frames: int = Field(default=6, ge=1)
     """Frames over which the mouth closes after speech and opens before it."""
 
 

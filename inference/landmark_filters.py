@@ -97,7 +97,10 @@ def apply_filters(
     elif config.infer_inject_eye_blink_mode == "natural":
         result = inject_natural(result, person.blinks, seed=seed)
     if config.infer_close_mouth_when_sil:
-        result = close_mouth(result, speaking, person.closed_mouth, config.infer_close_mouth_fade_frames)
+        weight = silence_weight(
+            speaking, config.infer_close_mouth_fade_frames, min_frames=config.infer_close_mouth_min_frames
+        )
+        result = close_mouth(result, weight, person.closed_mouth)
     return result
 
 
@@ -183,23 +186,24 @@ def lle_project(queries: np.ndarray, database: np.ndarray, neighbors: int) -> tu
     return (weights[:, None] @ rows)[:, 0].astype(queries.dtype), weights
 
 
-def close_mouth(normalized: np.ndarray, speaking: np.ndarray, closed: np.ndarray, fade_frames: int) -> np.ndarray:
-    """Return the landmarks with jaw and mouth moved to the ``closed`` [68,3] ones in silence.
-
-    The mouth closes over ``fade_frames`` after speech and opens over as many before it, all inside the silence.
-    """
-    weight = silence_weight(speaking, fade_frames)[:, None, None].astype(normalized.dtype)
+def close_mouth(normalized: np.ndarray, weight: np.ndarray, closed: np.ndarray) -> np.ndarray:
+    """Return the landmarks with jaw and mouth moved to the ``closed`` [68,3] ones, by the share ``weight`` [T]."""
+    weight = weight[:, None, None].astype(normalized.dtype)
     result = normalized.copy()
     for points in (JAW, MOUTH):
         result[:, points] = (1 - weight) * normalized[:, points] + weight * closed[points]
     return result
 
 
-def silence_weight(speaking: np.ndarray, fade_frames: int) -> np.ndarray:
-    """Return 0 in speech and 1 in silence with smooth ramps inside the silence, [T]; no ramp at the file's ends."""
+def silence_weight(speaking: np.ndarray, fade_frames: int, *, min_frames: int = 1) -> np.ndarray:
+    """Return 0 in speech and in short pauses, and 1 in silence, [T].
+
+    It rises over ``fade_frames`` after speech and falls over as many before it, all inside the silence; the ends of the
+    file have no ramp.
+    """
     weight = np.zeros(len(speaking))
     for start, end, voiced in runs(speaking):
-        if not voiced:
+        if not voiced and end - start >= min_frames:
             frame = np.arange(start, end)
             since = frame - start + 1 if start else np.full(len(frame), fade_frames + 1)
             until = end - frame if end < len(speaking) else np.full(len(frame), fade_frames + 1)

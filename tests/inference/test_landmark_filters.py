@@ -120,7 +120,7 @@ def test_mouth_is_closed_in_silence_and_free_in_speech(motion: np.ndarray) -> No
     speaking = np.ones(FRAMES, bool)
     speaking[20:45] = False
     closed = np.full((68, 3), -2.0, np.float32)
-    result = close_mouth(motion, speaking, closed, 4)
+    result = close_mouth(motion, silence_weight(speaking, 4), closed)
     np.testing.assert_array_equal(result[speaking], motion[speaking])
     np.testing.assert_allclose(result[25:40, MOUTH], -2.0, atol=1e-6)
     np.testing.assert_array_equal(result[:, 17:48], motion[:, 17:48])
@@ -134,6 +134,13 @@ def test_the_fade_is_gradual_and_inside_the_silence() -> None:
     np.testing.assert_array_equal(weight[14:26], 1)
     np.testing.assert_array_equal(weight[-5:], 1)  # the file ends in silence: the mouth need not open again
     np.testing.assert_array_equal(silence_weight(np.zeros(5, bool), 4), 1)
+
+
+def test_the_mouth_does_not_twitch_in_a_short_pause() -> None:
+    speaking = np.array([True] * 10 + [False] * 8 + [True] * 10 + [False] * 12 + [True] * 3)
+    weight = silence_weight(speaking, 4, min_frames=10)
+    assert not weight[:28].any()
+    assert weight[28:40].max() == 1
 
 
 def test_the_closed_mouth_is_the_mean_of_the_most_closed_frames() -> None:
