@@ -52,7 +52,7 @@ def test_too_short_a_clip_is_refused() -> None:
         sync_lag(wav, curve, curve)
 
 
-@given(scale=st.floats(0.1, 1000), angle=st.floats(-3, 3))
+@given(scale=st.floats(0.1, 1000), angle=st.floats(-3, 3, allow_subnormal=False))  # torch may flush subnormals
 def test_opening_and_height_ignore_size_and_rotation_in_the_picture(scale: float, angle: float) -> None:
     points = np.random.default_rng(0).standard_normal((2, 68, 2))
     points[:, 36], points[:, 45], points[:, 62], points[:, 66] = [-2, 0], [2, 0], [0, -1], [0, -1.4]
