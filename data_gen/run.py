@@ -56,9 +56,7 @@ def _check_corpus_options(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Process a person's video or a corpus of clips into a dataset.")
     parser.add_argument("--config", required=True, help="YAML file, such as egs/datasets/videos/<id>/process.yaml")
-    parser.add_argument(
-        "--hparams", action="append", default=[], help='overrides: "image_size=256,fix_sync=true"'
-    )
+    parser.add_argument("--hparams", action="append", default=[], help='overrides: "image_size=256,fix_sync=true"')
     parser.add_argument("--preset", default="quick", help="quick or full")
     parser.add_argument("--stage", help="run this stage only")
     parser.add_argument("--force", action="store_true", help="run again what is done")
