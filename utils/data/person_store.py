@@ -31,6 +31,7 @@ from utils.data.atomic import save_json
 from utils.data.picture_store import PictureStore, decode_picture
 
 SCHEMA_VERSION = 1
+_SEGMENTS_TO_HOLD_OUT_WHOLE = 11
 ARRAYS = ("lm3d", "lm2d", "c2w", "speech", "f0", "face_rect", "lip_rect", "eye_rect", "valid")
 
 
@@ -138,6 +139,16 @@ def write_manifest(root: Path, manifest: PersonManifest) -> None:
 
 
 def split_ranges(segments: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Split every segment: the first 10/11 of its frames train, the rest test (``design/measuring``)."""
-    cuts = [(start, start + (end - start) * 10 // 11, end) for start, end in segments]
-    return [(a, b) for a, b, _ in cuts if b > a], [(b, c) for _, b, c in cuts if c > b]
+    """Hold out the last 1/11 of the footage: of every segment, or whole segments where there are at least eleven.
+
+    Footage of many short pieces is split by pieces because a piece often ends in silence: the last 1/11 of each sentence of
+    a sentence corpus shows a mouth at rest, on which no figure of lip motion means anything.
+    """
+    if len(segments) < _SEGMENTS_TO_HOLD_OUT_WHOLE:
+        cuts = [(start, start + (end - start) * 10 // 11, end) for start, end in segments]
+        return [(a, b) for a, b, _ in cuts if b > a], [(b, c) for _, b, c in cuts if c > b]
+    total, seen, train, test = sum(end - start for start, end in segments), 0, [], []
+    for start, end in segments:
+        (train if seen + end - start <= total * 10 // 11 else test).append((start, end))
+        seen += end - start
+    return train, test

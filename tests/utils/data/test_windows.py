@@ -34,11 +34,28 @@ def test_an_empty_sequence_is_refused() -> None:
         window_indices(0, 5)
 
 
-@given(st.lists(st.integers(1, 200), min_size=1, max_size=8))
-def test_the_split_covers_every_frame_once(lengths: list[int]) -> None:
+def _segments(lengths: list[int]) -> list[tuple[int, int]]:
     ends = torch.tensor(lengths).cumsum(0).tolist()
-    segments = list(zip([0, *ends[:-1]], ends, strict=True))
+    return list(zip([0, *ends[:-1]], ends, strict=True))
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=20))
+def test_the_split_covers_every_frame_once(lengths: list[int]) -> None:
+    train, test = split_ranges(_segments(lengths))
+    assert sorted(frame for start, end in train + test for frame in range(start, end)) == list(range(sum(lengths)))
+
+
+def test_one_piece_of_footage_is_split_in_time() -> None:
+    assert split_ranges([(0, 110)]) == ([(0, 100)], [(100, 110)])
+
+
+def test_every_one_of_few_segments_is_split_in_time() -> None:
+    assert split_ranges([(0, 110), (110, 132)]) == ([(0, 100), (110, 130)], [(100, 110), (130, 132)])
+
+
+@given(st.lists(st.integers(20, 100), min_size=11, max_size=40))
+def test_of_many_segments_whole_ones_at_the_end_are_held_out(lengths: list[int]) -> None:
+    segments = _segments(lengths)
     train, test = split_ranges(segments)
-    frames = sorted(frame for start, end in train + test for frame in range(start, end))
-    assert frames == list(range(ends[-1]))
-    assert sum(end - start for start, end in train) == sum(length * 10 // 11 for length in lengths)
+    assert train + test == segments
+    assert sum(lengths) / 11 <= sum(end - start for start, end in test) <= sum(lengths) / 11 + max(lengths) + 1
