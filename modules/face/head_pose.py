@@ -22,7 +22,7 @@ from modules.face.pose_solver import (
     refine_shape,
     reprojection_error,
 )
-from modules.face.rigid_shape import align, mean_shape, similarity, spread_frames, upright
+from modules.face.rigid_shape import align, lift, mean_shape, similarity, spread_frames
 from utils.geometry.cameras import Intrinsics
 from utils.geometry.rotations import c2w_from_world_to_camera, nearest_rotation, world_to_camera_from_c2w
 
@@ -70,12 +70,14 @@ def solve_head_pose(
     """
     height, width = size
     intrinsics = Intrinsics(focal_factor * height, width / 2, height / 2, height, width)
-    shape, weights = mean_shape(points, valid)
-    shape = bundle_adjust(points, valid, shape, weights, intrinsics)
+    meshes = lift(points, intrinsics)
+    shape, weights = mean_shape(meshes, valid)
+    start = initial_poses(meshes, shape, weights, intrinsics)
+    shape = bundle_adjust(points, start, valid, shape, weights, intrinsics)
     rigid = np.flatnonzero(weights)
     pixels = np.asarray(points, np.float64)[:, rigid, :2]
     seen = (shape[rigid], pixels, weights[rigid], intrinsics)
-    raw = smooth = refine_poses(initial_poses(points, shape, weights, intrinsics), *seen)
+    raw = smooth = refine_poses(start, *seen)
     for smoother, free in ((_smooth_rotation, SHIFT_FREE), (_smooth_depth, SHIFT_XY_FREE)):
         # What was smoothed alone no longer fits the picture: hold it and solve the rest again.
         smooth = refine_poses(smoother(smooth, segments, smoothing), *seen, iterations=4, free=free)
@@ -104,25 +106,26 @@ def with_motion(pose: HeadPose, points: np.ndarray, motion: Poses) -> HeadPose:
     return replace(pose, c2w=c2w, reprojection_px=error)
 
 
-def initial_poses(points: np.ndarray, shape: np.ndarray, weights: np.ndarray, intrinsics: Intrinsics) -> Poses:
-    """Return poses by similarity alignment of the shape to every frame's mesh, as if seen without perspective."""
-    targets = upright(points)
-    scale, rotation, shift = similarity(np.broadcast_to(shape, targets.shape), targets, weights)
-    distance = intrinsics.focal / scale
-    x = (shift[:, 0] - intrinsics.cx) / scale
-    y = (shift[:, 1] + intrinsics.cy) / scale
-    return Poses(rotation, np.stack([x, y, -distance], axis=1))
+def initial_poses(meshes: np.ndarray, shape: np.ndarray, weights: np.ndarray, intrinsics: Intrinsics) -> Poses:
+    """Return poses by similarity alignment of the shape to every frame's lifted mesh [T,478,3]."""
+    scale, rotation, shift = similarity(np.broadcast_to(shape, meshes.shape), meshes, weights)
+    return Poses(rotation, (shift - [0.0, 0.0, intrinsics.focal]) / scale[:, None])
 
 
 def bundle_adjust(
-    points: np.ndarray, valid: np.ndarray, shape: np.ndarray, weights: np.ndarray, intrinsics: Intrinsics
+    points: np.ndarray,
+    start: Poses,
+    valid: np.ndarray,
+    shape: np.ndarray,
+    weights: np.ndarray,
+    intrinsics: Intrinsics,
 ) -> np.ndarray:
     """Return the shape [478,3] refined together with the poses of a few hundred frames, scale and placement kept."""
     frames = spread_frames(valid)
     rigid = np.flatnonzero(weights)
     pixels = np.asarray(points, np.float64)[frames][..., :2]
     prior, strength = shape, _PRIOR_PX_PER_M_AT_512 * intrinsics.height / 512
-    poses = initial_poses(points[frames], shape, weights, intrinsics)
+    poses = start.take(frames)
     for _ in range(_BUNDLE_ROUNDS):
         poses = refine_poses(poses, shape[rigid], pixels[:, rigid], weights[rigid], intrinsics, iterations=3)
         shape = refine_shape(shape, poses, pixels, intrinsics, prior=prior, prior_px_per_m=strength)
@@ -157,7 +160,7 @@ def free_landmarks(
     Each lies on the ray through its pixel, at the depth of the mean shape plus the deviation that MediaPipe reports; so
     it projects exactly onto the picture with the pose given here.
     """
-    aligned = align(upright(points), shape, weights)
+    aligned = align(lift(points, intrinsics), shape, weights)
     depth_shape = shape + (aligned - np.median(aligned, axis=0)) * np.array([0.0, 0.0, 1.0])
     depth = -to_landmarks68(poses.camera_points(depth_shape))[..., 2]
     pixels = to_landmarks68(np.asarray(points, np.float64))[..., :2]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from modules.face.landmarks68 import EYE_CORNERS, FACE_OVAL, LEFT_EYE, RIGHT_EYE, SUBNASALE
+from utils.geometry.cameras import Intrinsics
 from utils.geometry.rotations import nearest_rotation
 
 EYE_CORNER_DISTANCE_M = 0.09
@@ -17,9 +18,17 @@ _IRISES = slice(468, 478)
 _MAX_FRAMES = 400
 
 
-def upright(points: np.ndarray) -> np.ndarray:
-    """Return MediaPipe points (y down, z away from the viewer) with y up and z towards the viewer."""
-    return np.asarray(points, np.float64) * np.array([1.0, -1.0, -1.0])
+def lift(points: np.ndarray, intrinsics: Intrinsics) -> np.ndarray:
+    """Return MediaPipe points [...,3] as a true shape in pixels of the head's distance: y up, z to the viewer.
+
+    MediaPipe reports where a point is seen and its depth on the same scale. What is nearer is seen larger; a camera of
+    this focal length stands ``focal`` such pixels away, which tells how much.
+    """
+    points = np.asarray(points, np.float64)
+    nearness = 1.0 + points[..., 2] / intrinsics.focal
+    x = (points[..., 0] - intrinsics.cx) * nearness
+    y = -(points[..., 1] - intrinsics.cy) * nearness
+    return np.stack([x, y, -points[..., 2]], axis=-1)
 
 
 def similarity(
@@ -54,14 +63,14 @@ def spread_frames(valid: np.ndarray, count: int = _MAX_FRAMES) -> np.ndarray:
     return frames[np.unique(np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int))]
 
 
-def mean_shape(points: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mean_shape(meshes: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the pose-free mean mesh [478,3] in head coordinates and weights [478] of the points that move as one.
 
     Args:
-        points: MediaPipe points in pixels, [T,478,3].
+        meshes: From :func:`lift`, [T,478,3].
         valid: Frames in which they were found, [T].
     """
-    meshes = upright(points[spread_frames(valid)])
+    meshes = meshes[spread_frames(valid)]
     weights = np.ones(meshes.shape[1])
     shape = meshes[0] - meshes[0].mean(axis=0)
     for _ in range(6):

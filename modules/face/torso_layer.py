@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 _NECK_ROWS, _SIDE_ROWS = 53 / 512, 8 / 512
-_FADE_AT_512 = 0.98
+_FADE_AT_512 = 0.99
 _OPAQUE = 128
 
 

@@ -47,8 +47,8 @@ class MediapipeSegmenter:
         hair = self.hair_colors.hanging(_resized(frame, _COLOR_SIZE), _resized(person, _COLOR_SIZE), small_above)
         if hair.any():
             above = np.maximum(above, guide.sharpen(hair))
-        head = np.clip(above, 0.0, 1.0) * person
-        return np.round(255 * np.stack([head, person - head], axis=-1)).astype(np.uint8)
+        whole, head = (np.round(255 * alpha).astype(np.uint8) for alpha in (person, np.clip(above, 0, 1) * person))
+        return np.stack([head, whole - head], axis=-1)
 
 
 def _resized(picture: np.ndarray, size: int) -> np.ndarray:
