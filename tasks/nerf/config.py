@@ -37,6 +37,8 @@ class NerfHeadConfig(RayConfig, HeadConfig):
     """Share of the rays in the lips' box, where speech shows."""
     eye_rays_percent: float = Field(0.08, ge=0, le=1)
     """Share of the rays in the eyes' box, where blinks show."""
+    rare_frames_weight: float = Field(0.5, ge=0)
+    """How much more often frames with unusual eyelids or lips (blinks, wide mouths) are drawn; 0 = evenly."""
     lr_planes_factor: float = Field(10.0, gt=0)
     """Learning rate of planes over that of networks."""
     lr_pose: float = Field(5e-3, gt=0)

@@ -17,6 +17,7 @@ from utils.data.person_store import PersonStore
 
 _SALT = 41
 _HEAD_GROW = 0.06
+_MAX_RARITY = 12.0
 
 
 def open_person(video_id: str) -> PersonStore:
@@ -38,13 +39,15 @@ class RayDataset(BatchDataset):
         self.store, self.config, self.rank = store, config, rank
         self.window, self.smoothing = window, smoothing
         self.frames = store.indices("train")
+        self.frame_weights = torch.ones(len(self.frames), dtype=torch.float64)
         self.background = torch.from_numpy(store.background.copy())
 
     def __getitem__(self, step: int) -> Batch:
         generator = seeded_generator(self.config.seed, _SALT, step, self.rank)
-        picked = torch.randint(len(self.frames), (self.config.frames_per_step,), generator=generator)
-        number = max(1, self.config.n_rays // self.config.frames_per_step)
-        parts = [self._rays(int(self.frames[row]), number, generator) for row in picked.tolist()]
+        number = self.config.frames_per_step
+        picked = torch.multinomial(self.frame_weights, number, replacement=True, generator=generator)
+        per_frame = max(1, self.config.n_rays // number)
+        parts = [self._rays(int(self.frames[row]), per_frame, generator) for row in picked.tolist()]
         batch = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
         batch["frame_rows"] = picked
         batch["jitter"] = torch.rand(len(batch["rows"]), generator=generator)
@@ -74,6 +77,10 @@ class HeadRayDataset(RayDataset):
 
     config: NerfHeadConfig
 
+    def __init__(self, store: PersonStore, config: NerfHeadConfig, *, rank: int, window: int, smoothing: int) -> None:
+        super().__init__(store, config, rank=rank, window=window, smoothing=smoothing)
+        self.frame_weights = rarity(np.asarray(store.lm3d)[self.frames], config.rare_frames_weight)
+
     def _boxes(self, frame: int, masks: np.ndarray) -> tuple[list[Box], list[float]]:
         height, width = masks.shape[:2]
         store, config = self.store, self.config
@@ -83,6 +90,19 @@ class HeadRayDataset(RayDataset):
         rest = max(0.0, 1.0 - special)
         shares = [config.lip_rays_percent, config.eye_rays_percent, rest * config.in_rect_percent]
         return [lips, eyes, head, (0, 0, width, height)], shares
+
+
+def rarity(lm3d: np.ndarray, strength: float) -> Tensor:
+    """Return how often each frame [T,68,3] is to be drawn, [T]: those with unusual eyelids or lips more often.
+
+    A blink fills one frame in fifty; drawn evenly, it is never learnt.
+    """
+    weights = np.ones(len(lm3d))
+    for upper, lower in (([37, 38, 43, 44], [41, 40, 47, 46]), ([61, 62, 63], [67, 66, 65])):
+        opening = (lm3d[:, upper, 1] - lm3d[:, lower, 1]).mean(axis=1)
+        unusual = np.square((opening - np.median(opening)) / max(float(opening.std()), 1e-6))
+        weights += strength * unusual.clip(0, _MAX_RARITY)
+    return torch.from_numpy(weights)
 
 
 class TorsoRayDataset(RayDataset):

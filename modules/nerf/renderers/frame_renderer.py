@@ -82,7 +82,7 @@ class FrameRenderer:
 
     def conditions(self, lm3d: np.ndarray | Tensor) -> Tensor:
         """Return the conditions [T,S,W,204] of a landmark sequence [T,68,3] in cm (absolute, pose removed)."""
-        landmarks = torch.as_tensor(lm3d, dtype=torch.float32)
+        landmarks = _float_tensor(lm3d)
         if landmarks.ndim != 3 or landmarks.shape[1:] != (68, 3) or len(landmarks) == 0:
             raise ValueError(f"lm3d must be [T,68,3] with at least one frame, got {list(landmarks.shape)}")
         return self.head.conditions(landmarks.to(self.runtime.device))
@@ -90,7 +90,7 @@ class FrameRenderer:
     @torch.inference_mode()
     def render(self, conditions: Tensor, t: int, c2w: np.ndarray | Tensor) -> np.ndarray:
         """Return frame ``t`` seen by the camera ``c2w`` [4,4], uint8 [H,W,3]."""
-        matrix = torch.as_tensor(c2w, dtype=torch.float32, device=self.runtime.device)
+        matrix = _float_tensor(c2w).to(self.runtime.device)
         with self.runtime.autocast():
             picture, _ = compose_frame(
                 self.head,
@@ -101,3 +101,8 @@ class FrameRenderer:
                 background=self.background,
             )
         return to_uint8(picture).cpu().numpy()
+
+
+def _float_tensor(values: np.ndarray | Tensor) -> Tensor:
+    """Return float32 numbers; arrays are copied, they may be read-only maps."""
+    return values.float() if isinstance(values, Tensor) else torch.from_numpy(np.array(values, np.float32))
