@@ -6,17 +6,18 @@ it torso, except pixels of the color of the hair that hang together with the hea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from modules.face.landmarks68 import EYE_CORNERS, FACE_OVAL, JAW_LINE
+from modules.face.landmarks68 import CHIN, EYE_CORNERS, FACE_OVAL, JAW_LINE
 
 _JAW_ANGLES = (58, 288)
 _JAW_MARGIN = 0.02
 _BINS = 16
-_HAIR_SHARE = 0.85
-_MIN_HAIR_BELOW = 0.02
+_LONG_HAIR_AREA = 0.04
 
 
 def above_jaw(points: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -46,49 +47,98 @@ def above_jaw(points: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 class HairColors:
-    """Tells hair from neck and clothes by color, learnt from some frames of the clip."""
+    """Tells hair from neck and clothes by color and place, learnt from some small frames of the clip.
+
+    Only where the clip shows hair beside the cheeks, down to the line along the jaw, can hair hang below it.
+    """
 
     def __init__(self) -> None:
         self._hair = np.zeros(_BINS**3)
         self._torso = np.zeros(_BINS**3)
-        self._is_long = False
+        self.is_long = False
 
-    def learn(self, frame: np.ndarray, points: np.ndarray, person: np.ndarray) -> None:
-        """Count the colors of one small RGB frame: hair around the face above the ears, torso below the chin."""
-        height, width = person.shape
-        xy = np.asarray(points, np.float64)[:, :2]
-        bins = _color_bins(frame)
-        solid = person > 0.9
-        eyes_y, chin_y = xy[list(EYE_CORNERS), 1].mean(), xy[152, 1]
-        rows = np.arange(height)[:, None]
-        face = np.zeros((height, width), np.uint8)
-        oval = xy[FACE_OVAL]
-        oval = oval + 0.15 * (oval - oval.mean(axis=0))
-        cv2.fillPoly(face, [np.round(oval).astype(np.int32)], (1,))
-        hair = solid & (face == 0) & (rows < eyes_y)
-        columns = np.arange(width)[None]
-        below = (rows > chin_y + 0.1 * (chin_y - eyes_y)) & (np.abs(columns - xy[152, 0]) < 0.25 * (chin_y - eyes_y))
-        lowest = rows > height * 0.96
-        self._hair += np.bincount(bins[hair], minlength=_BINS**3)
-        self._torso += np.bincount(bins[solid & (below | lowest)], minlength=_BINS**3)
+    def learn(self, frames: Sequence[np.ndarray], points: Sequence[np.ndarray], persons: Sequence[np.ndarray]) -> None:
+        """Learn from small RGB frames, their mesh points [478,2] and alphas of the person."""
+        for frame, xy, person in zip(frames, points, persons, strict=True):
+            places, bins, solid = _Places(xy, *person.shape), _color_bins(frame), person > 0.9
+            self._hair += np.bincount(bins[solid & places.crown], minlength=_BINS**3)
+            self._torso += np.bincount(bins[solid & places.chest], minlength=_BINS**3)
+        self._hair, self._torso = _smooth_histogram(self._hair), _smooth_histogram(self._torso)
+        beside = [self._beside_cheeks(*item) for item in zip(frames, points, persons, strict=True)]
+        self.is_long = bool(np.median(beside) > _LONG_HAIR_AREA)
 
-    def likelihood(self, frame: np.ndarray) -> np.ndarray:
-        """Return how surely each pixel has the color of hair rather than of the torso, [H,W] in [0,1]."""
-        hair, torso = (_smooth_histogram(counts) for counts in (self._hair, self._torso))
-        share = hair / (hair + torso + 0.05 / _BINS**3)
-        result: np.ndarray = share[_color_bins(frame)].astype(np.float32)
-        return result
+    def _beside_cheeks(self, frame: np.ndarray, points: np.ndarray, person: np.ndarray) -> float:
+        """Return the area of hair beside the cheeks, in squares from eyes to chin."""
+        places = _Places(points, *person.shape)
+        hair = (self._logit(frame) > 0) & (person > 0.5) & places.cheeks
+        return float(hair.sum()) / places.unit**2
 
-    def hanging(self, frame: np.ndarray, person: np.ndarray, above: np.ndarray) -> np.ndarray:
-        """Return 1 where hair below the line hangs together with the head, f32 [H,W], for one small frame."""
-        share = cv2.GaussianBlur(self.likelihood(frame), (0, 0), 1.2)
-        hair = ((share > _HAIR_SHARE) & (person > 0.5)).astype(np.uint8)
-        count, labels = cv2.connectedComponents(cv2.morphologyEx(hair, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)))
-        if count < 2:
+    def _logit(self, frame: np.ndarray) -> np.ndarray:
+        """Return the logarithm of the odds that each pixel's color is hair's rather than the torso's."""
+        floor = 0.02 / _BINS**3
+        odds = np.log((self._hair + floor) / (self._torso + floor))
+        logit: np.ndarray = np.clip(odds, -4, 4)[_color_bins(frame)].astype(np.float32)
+        return logit
+
+    def hanging(self, frame: np.ndarray, points: np.ndarray, person: np.ndarray) -> np.ndarray:
+        """Return 1 where hair hangs together across the line along the jaw, f32 [H,W], for one small frame."""
+        if not self.is_long:
             return np.zeros(person.shape, np.float32)
-        touches = np.bincount(labels[above > 0.5], minlength=count) > 0
-        touches[0] = False
-        return (touches[labels] & (above < 0.5)).astype(np.float32)
+        places = _Places(points, *person.shape)
+        logit = cv2.GaussianBlur(self._logit(frame), (0, 0), 1.0) + places.belief
+        hair = ((logit > 0) & (person > 0.4) & ~places.face).astype(np.uint8)
+        count, labels = cv2.connectedComponents(cv2.morphologyEx(hair, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)))
+        above = np.bincount(labels[places.above > 0.5], minlength=count)
+        below = np.bincount(labels[places.above <= 0.5], minlength=count)
+        both = (above > 4) & (below > 0)
+        both[0] = False
+        head = (both[labels] | (places.above > 0.5)).astype(np.uint8)
+        closed = cv2.morphologyEx(head, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
+        slivers = (closed > head) & (person > 0.4) & (places.belief > -1)  # between hair and jaw
+        hanging = both[labels] | slivers
+        return (hanging | _strays((person > 0.5) & (places.above < 0.5) & ~hanging)).astype(np.float32)
+
+
+def _strays(torso: np.ndarray) -> np.ndarray:
+    """Return the parts of a torso [H,W] that hang together neither with its largest part nor with the lower edge."""
+    count, labels = cv2.connectedComponents(torso.astype(np.uint8))
+    sizes = np.bincount(labels.ravel(), minlength=count)
+    sizes[0] = 0
+    stray = np.ones(count, bool)
+    stray[[0, int(sizes.argmax())]] = False
+    stray[labels[-1]] = False
+    result: np.ndarray = stray[labels]
+    return result
+
+
+class _Places:
+    """Parts of a small picture by where the face is in it."""
+
+    def __init__(self, points: np.ndarray, height: int, width: int) -> None:
+        xy = np.asarray(points, np.float64)[:, :2]
+        rows, columns = np.mgrid[:height, :width]
+        eyes, chin = xy[list(EYE_CORNERS)].mean(axis=0), xy[CHIN]
+        self.unit = float(chin[1] - eyes[1])
+        """From eyes to chin, pixels."""
+        level = xy[list(_JAW_ANGLES), 1].mean()
+        side = np.abs(columns - chin[0]) / self.unit
+        self.above = above_jaw(xy, height, width)
+        self.face = _filled(xy[FACE_OVAL], 1.0, height, width)
+        around = _filled(xy[FACE_OVAL], 1.15, height, width)
+        self.crown = ~around & (rows < eyes[1])
+        self.cheeks = ~around & (rows < level) & (rows > level - 0.35 * self.unit) & (side < 1.5)
+        self.chest = (rows > chin[1] + 0.1 * self.unit) & (side < 0.25) | (rows > 0.96 * height)
+        depth = (rows - level) / self.unit
+        beside = 1.0 - 3.0 * np.clip((depth - 0.6) / 0.9, 0, 1) - 3.0 * np.clip((side - 0.8) / 0.5, 0, 1)
+        self.belief = np.where(side < 0.35, -2.0, beside).astype(np.float32)
+        """How likely hair is there before looking at colors, logarithm of the odds: beside the neck, not before it."""
+
+
+def _filled(outline: np.ndarray, scale: float, height: int, width: int) -> np.ndarray:
+    middle = outline.mean(axis=0)
+    picture = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(picture, [np.round(middle + scale * (outline - middle)).astype(np.int32)], (1,))
+    return picture.astype(bool)
 
 
 def _color_bins(frame: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 _NECK_ROWS, _SIDE_ROWS = 53 / 512, 8 / 512
 _FADE_AT_512 = 0.99
-_OPAQUE = 128
+_OPAQUE, _SOLID = 128, 240
 
 
 def torso_layer(frame: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -31,22 +31,20 @@ def torso_layer(frame: np.ndarray, masks: np.ndarray) -> np.ndarray:
 def paint_under_head(color: np.ndarray, masks: np.ndarray) -> np.ndarray:
     """Continue the torso upwards in ``color`` (in place) in columns where the head sits on it; return where [H,W].
 
-    Color is taken a little below the border, where the chin's shadow and mixed pixels end, and darkens upwards.
+    Color is taken a little below the border, where the chin's shadow and mixed pixels end, and darkens upwards. The
+    widest unbroken run of columns under the face is the neck; elsewhere, as beneath hanging hair, a few rows do.
     """
     height, width = masks.shape[:2]
-    head, torso = masks[..., 0] >= _OPAQUE, masks[..., 1] >= _OPAQUE
-    top = np.where(torso.any(axis=0), torso.argmax(axis=0), height)
     offset = max(2, round(height * 4 / 512))
+    top = _topmost(masks[..., 1] >= _OPAQUE)
     columns = np.arange(width)
-    covered = (top < height - offset) & head[np.clip(top - offset, 0, height - 1), columns]
+    inside = np.clip(top + offset, 0, height - 1)
+    covered = (top < height - offset) & (masks[np.clip(top - offset, 0, height - 1), columns, 0] >= _OPAQUE)
+    covered &= masks[inside, columns, 1] >= _SOLID
     painted = np.zeros((height, width), bool)
-    if not covered.any():
-        return painted
-    reach = neck_profile(np.flatnonzero(covered), height)
-    source_row = np.clip(top + offset, 0, height - 1)
-    source = color[source_row, columns].astype(np.float32)
+    source = color[inside, columns].astype(np.float32)
     fade = _FADE_AT_512 ** (512 / height)
-    for column, rows in zip(np.flatnonzero(covered), reach, strict=True):
+    for column, rows in rows_to_paint(top, covered, height).items():
         first, last = max(0, top[column] - rows), min(height, top[column] + offset)
         above = np.maximum(top[column] - np.arange(first, last), 0)
         color[first:last, column] = np.round(source[column] * fade ** above[:, None])
@@ -54,11 +52,25 @@ def paint_under_head(color: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return painted
 
 
-def neck_profile(columns: np.ndarray, height: int) -> np.ndarray:
-    """Return how many rows to paint in each of the covered ``columns``: a half ellipse, highest in the middle."""
-    middle, half = 0.5 * (columns[0] + columns[-1]), max(1.0, 0.5 * (columns[-1] - columns[0]))
-    bow = np.sqrt(np.clip(1 - ((columns - middle) / half) ** 2, 0, 1))
-    rows: np.ndarray = np.round(height * (_SIDE_ROWS + (_NECK_ROWS - _SIDE_ROWS) * bow)).astype(int)
+def _topmost(mask: np.ndarray) -> np.ndarray:
+    """Return the first row set in each column, or the number of rows where none is."""
+    return np.where(mask.any(axis=0), mask.argmax(axis=0), len(mask))
+
+
+def rows_to_paint(top: np.ndarray, covered: np.ndarray, height: int) -> dict[int, int]:
+    """Return how many rows to paint above the torso in each covered column: a half ellipse over the neck."""
+    columns = np.flatnonzero(covered)
+    if len(columns) == 0:
+        return {}
+    jumps = (np.diff(columns) > 1) | (np.abs(np.diff(top[columns])) > max(3, height // 50))
+    runs = np.split(columns, np.flatnonzero(jumps) + 1)
+    neck = max(runs, key=len)
+    side = round(height * _SIDE_ROWS)
+    rows = {int(column): side for column in columns}
+    middle, half = 0.5 * (neck[0] + neck[-1]), max(1.0, 0.5 * (neck[-1] - neck[0]))
+    for column in neck:
+        bow = np.sqrt(max(0.0, 1 - ((column - middle) / half) ** 2))
+        rows[int(column)] = round(height * (_SIDE_ROWS + (_NECK_ROWS - _SIDE_ROWS) * bow))
     return rows
 
 

@@ -25,9 +25,12 @@ class MediapipeSegmenter:
 
     def learn(self, frames: Iterable[np.ndarray], points: np.ndarray) -> None:
         """Learn the colors of hair, neck and clothes from a few frames spread over the clip."""
+        small, meshes, persons = [], [], []
         for frame, mesh in zip(frames, points, strict=True):
-            person = _resized(self.person(frame), _COLOR_SIZE)
-            self.hair_colors.learn(_resized(frame, _COLOR_SIZE), _scaled(mesh, frame, _COLOR_SIZE), person)
+            small.append(_resized(frame, _COLOR_SIZE))
+            meshes.append(_scaled(mesh, frame, _COLOR_SIZE))
+            persons.append(_resized(self.person(frame), _COLOR_SIZE))
+        self.hair_colors.learn(small, meshes, persons)
 
     def person(self, frame: np.ndarray) -> np.ndarray:
         """Return the probability of a person at the network's own size, f32 [256,256]."""
@@ -43,10 +46,10 @@ class MediapipeSegmenter:
         guide = Guide(frame)
         person = steepen(guide.sharpen(self.person(frame)))
         above = above_jaw(points, *frame.shape[:2])
-        small_above = above_jaw(_scaled(points, frame, _COLOR_SIZE), _COLOR_SIZE, _COLOR_SIZE)
-        hair = self.hair_colors.hanging(_resized(frame, _COLOR_SIZE), _resized(person, _COLOR_SIZE), small_above)
+        small_mesh, small_person = _scaled(points, frame, _COLOR_SIZE), _resized(person, _COLOR_SIZE)
+        hair = self.hair_colors.hanging(_resized(frame, _COLOR_SIZE), small_mesh, small_person)
         if hair.any():
-            above = np.maximum(above, guide.sharpen(hair))
+            above = np.maximum(above, steepen(guide.sharpen(hair)))
         whole, head = (np.round(255 * alpha).astype(np.uint8) for alpha in (person, np.clip(above, 0, 1) * person))
         return np.stack([head, whole - head], axis=-1)
 

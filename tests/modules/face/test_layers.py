@@ -56,14 +56,28 @@ def drawn_person() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_hair_beside_the_neck_belongs_to_the_head_and_the_coat_does_not() -> None:
     frame, points, person = drawn_person()
     colors = HairColors()
-    colors.learn(frame, points, person)
-    hanging = colors.hanging(frame, person, above_jaw(points, SIZE, SIZE))
+    colors.learn([frame], [points], [person])
+    hanging = colors.hanging(frame, points, person)
     chin = points[152]
     row = int(chin[1] + 6)
     assert hanging[row, int(chin[0] - 66)] == 1
     assert hanging[row, int(chin[0] + 66)] == 1
     assert hanging[int(chin[1] + 30), int(chin[0])] == 0
     assert hanging[SIZE - 4].sum() == 0
+
+
+def test_short_hair_leaves_the_line_along_the_jaw_alone() -> None:
+    frame, points, person = drawn_person()
+    level = int(points[EYE_CORNERS[0], 1])
+    short = person.copy()
+    beside = frame[..., 0] == 40
+    beside[:level] = False
+    beside &= frame[..., 2] == 15
+    short[beside] = 0
+    frame[beside] = 128
+    colors = HairColors()
+    colors.learn([frame], [points], [short])
+    assert not colors.hanging(frame, points, short).any()
 
 
 def test_guide_makes_a_vague_border_as_sharp_as_the_edge_of_the_picture() -> None:
