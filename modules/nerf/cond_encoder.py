@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from modules.nerf.precision import full_precision
+
 FACE_POINTS = (*range(17), *range(27, 36), *range(48, 68))
 EYE_POINTS = (*range(17, 27), *range(36, 48))
 _STRIDES = {1: (1, 1, 1, 1), 2: (2, 1, 1, 1), 4: (2, 2, 1, 1), 8: (2, 2, 2, 1), 16: (2, 2, 2, 2)}
@@ -36,13 +38,16 @@ class LandmarkEncoder(nn.Module):
         self.head = nn.Sequential(nn.Linear(64, dim), nn.LeakyReLU(0.02), nn.Linear(dim, dim))
         self.attention = WindowAttention(dim, smoothing) if smoothing > 1 else None
 
+    @full_precision  # a few rows: the bf16 backward of these convolutions takes longer than all else of a step on a CPU
     def forward(self, cond: Tensor) -> Tensor:
+        if self.attention is None:
+            cond = cond[:, cond.shape[1] // 2, None]
         frames, neighbours, window, _ = cond.shape
         x = cond[..., self.points].reshape(frames * neighbours, window, -1).transpose(1, 2)
         for conv in self.convs:
             x = F.leaky_relu(conv(x), 0.02)
         codes = self.head(x[..., 0]).view(frames, neighbours, -1)
-        return codes[:, neighbours // 2] if self.attention is None else self.attention(codes)
+        return codes[:, 0] if self.attention is None else self.attention(codes)
 
 
 class WindowAttention(nn.Module):
