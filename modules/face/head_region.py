@@ -95,11 +95,10 @@ class HairColors:
         head = (both[labels] | (places.above > 0.5)).astype(np.uint8)
         closed = cv2.morphologyEx(head, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
         slivers = (closed > head) & (person > 0.4) & (places.belief > -1)  # between hair and jaw
-        hanging = both[labels] | slivers
-        return (hanging | _strays((person > 0.5) & (places.above < 0.5) & ~hanging)).astype(np.float32)
+        return (both[labels] | slivers).astype(np.float32)
 
 
-def _strays(torso: np.ndarray) -> np.ndarray:
+def strays(torso: np.ndarray) -> np.ndarray:
     """Return the parts of a torso [H,W] that hang together neither with its largest part nor with the lower edge."""
     count, labels = cv2.connectedComponents(torso.astype(np.uint8))
     sizes = np.bincount(labels.ravel(), minlength=count)

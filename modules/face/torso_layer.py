@@ -8,6 +8,8 @@ import numpy as np
 _NECK_ROWS, _SIDE_ROWS = 53 / 512, 8 / 512
 _FADE_AT_512 = 0.99
 _OPAQUE, _SOLID = 128, 240
+_KEPT = 102
+"""Alpha from which a pixel keeps its color."""
 
 
 def torso_layer(frame: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -76,6 +78,9 @@ def rows_to_paint(top: np.ndarray, covered: np.ndarray, height: int) -> dict[int
 
 def over_background(frame: np.ndarray, masks: np.ndarray, background: np.ndarray) -> np.ndarray:
     """Return the frame with the background replaced, uint8 [H,W,3]; pixels that are mostly person keep their color."""
-    person = masks.sum(axis=-1, dtype=np.float32) / 255
-    share = np.clip(person / 0.4, 0, 1)[..., None]
-    return np.round(frame * share + background * (1 - share)).astype(np.uint8)
+    person = cv2.add(masks[..., 0], masks[..., 1])
+    picture = np.where(person[..., None] < 1, background, frame)
+    border = (person > 0) & (person < _KEPT)
+    share = person[border, None].astype(np.float32) / _KEPT
+    picture[border] = np.round(frame[border] * share + background[border] * (1 - share)).astype(np.uint8)
+    return picture

@@ -8,12 +8,13 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from modules.face.head_region import HairColors, above_jaw
+from modules.face.head_region import HairColors, above_jaw, strays
 
 _WORK_SIZE = 256
 _COLOR_SIZE = 128
 _RADIUS, _EPSILON = 4, 1e-3
 _STEEPNESS = (0.1, 0.9)
+_FAINT = 12
 
 
 class MediapipeSegmenter:
@@ -51,6 +52,8 @@ class MediapipeSegmenter:
         if hair.any():
             above = np.maximum(above, steepen(guide.sharpen(hair)))
         whole, head = (np.round(255 * alpha).astype(np.uint8) for alpha in (person, np.clip(above, 0, 1) * person))
+        lost = strays(whole - head > _FAINT)  # ends of hair and slivers beside the neck
+        head[lost] = whole[lost]
         return np.stack([head, whole - head], axis=-1)
 
 

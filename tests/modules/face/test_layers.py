@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modules.face.background import clean_background, fill_holes, masked_median
-from modules.face.head_region import HairColors, above_jaw
+from modules.face.head_region import HairColors, above_jaw, strays
 from modules.face.landmarks68 import EYE_CORNERS
 from modules.face.segmenters.base import build_segmenter
 from modules.face.segmenters.mediapipe import Guide, steepen
@@ -152,6 +152,14 @@ def test_torso_without_a_head_above_it_is_not_continued() -> None:
     masks[..., 0] = 0
     torso = torso_layer(frame, masks)
     np.testing.assert_array_equal(torso[..., 3], masks[..., 1])
+
+
+def test_strays_are_what_the_torso_has_lost() -> None:
+    torso = np.zeros((20, 20), bool)
+    torso[10:, 5:15] = True  # the torso
+    torso[3:5, 2:4] = True  # an end of hair
+    torso[18:, 18:] = True  # a sleeve that comes in from below
+    assert np.argwhere(strays(torso)).tolist() == [[3, 2], [3, 3], [4, 2], [4, 3]]
 
 
 def test_background_is_replaced_and_the_person_untouched() -> None:
