@@ -31,6 +31,24 @@ def opacity_entropy(opacity: Tensor) -> Tensor:
     return -(alpha * alpha.log2() + (1 - alpha) * (1 - alpha).log2()).mean()
 
 
+def depth_spread(weights: Tensor, depths: Tensor, ray_index: Tensor, *, num_rays: int) -> Tensor:
+    """Return the weighted variance of sample depths along rays, mean over rays: 0 where surfaces are thin.
+
+    Args:
+        weights: Rendering weights of packed samples, [P].
+        depths: Their depths, [P].
+        ray_index: Their rays, [P].
+        num_rays: Rays, also those without a sample.
+    """
+    if len(weights) == 0:
+        return weights.sum()
+    with torch.no_grad():
+        total = weights.new_zeros(num_rays).index_add(0, ray_index, weights)
+        center = weights.new_zeros(num_rays).index_add(0, ray_index, weights * depths) / total.clamp(min=1e-6)
+        squared = (depths - center[ray_index]).square()
+    return (weights * squared).sum() / num_rays
+
+
 def total_variation(grid: Tensor) -> Tensor:
     """Return the mean squared difference of neighbouring nodes of grids [...,H,W]."""
     rows, columns = grid.diff(dim=-2), grid.diff(dim=-1)

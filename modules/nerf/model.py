@@ -11,7 +11,7 @@ from modules.nerf.conditions import landmark_conditions
 from modules.nerf.fields.head import FrameState, HeadField, HeadFieldConfig
 from modules.nerf.fields.torso import TorsoConfig, TorsoField, picture_positions, pose_vector
 from modules.nerf.occupancy import OccupancyGrid
-from modules.nerf.renderers.torch_renderer import RenderConfig, RenderOutput, TorchRenderer
+from modules.nerf.renderers.torch_renderer import FrameOutput, RenderConfig, TorchRenderer
 from modules.registry import resolve
 from utils.commons.schema import Config
 from utils.geometry.cameras import Intrinsics
@@ -73,7 +73,7 @@ class TorsoModel(nn.Module):
 
 def compose_frame(
     head: HeadModel, torso: TorsoModel | None, *, cond: Tensor, c2w: Tensor, camera: Intrinsics, background: Tensor
-) -> tuple[Tensor, RenderOutput]:
+) -> tuple[Tensor, FrameOutput]:
     """Return one picture [H,W,3] in [0,1] (head over torso over background) and what the head's rays saw.
 
     Args:

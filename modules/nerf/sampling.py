@@ -117,6 +117,18 @@ def _cells_along(origins: Tensor, directions: Tensor, depths: Tensor, aabb: Tens
     return cells
 
 
+def join(parts: Sequence[PackedSamples], *, like: Tensor) -> PackedSamples:
+    """Return the samples of all ``parts`` in turn; none on the device of ``like`` if there is no part."""
+    if not parts:
+        return _no_samples(like)
+    return PackedSamples(
+        ray_index=torch.cat([part.ray_index for part in parts]),
+        rank=torch.cat([part.rank for part in parts]),
+        depths=torch.cat([part.depths for part in parts]),
+        cells=torch.cat([part.cells for part in parts]).long(),
+    )
+
+
 def _no_samples(like: Tensor) -> PackedSamples:
     empty = torch.zeros(0, dtype=torch.long, device=like.device)
     return PackedSamples(empty, empty, torch.zeros(0, dtype=like.dtype, device=like.device), empty)

@@ -57,6 +57,8 @@ class NerfHeadConfig(RayConfig, HeadConfig):
     """Weight of the difference between opacity and head mask."""
     lambda_weights_entropy: float = Field(1e-4, ge=0)
     """Weight of the entropy of opacities: no fog."""
+    lambda_depth_spread: float = Field(1e-4, ge=0)
+    """Weight of the variance of depths along rays, in square centimetres: thin surfaces need fewer samples."""
     lambda_pose: float = Field(1e-4, ge=0)
     """Weight of squared pose corrections."""
 

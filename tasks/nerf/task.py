@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from modules.losses.image import mse, opacity_entropy, total_variation
+from modules.losses.image import depth_spread, mse, opacity_entropy, total_variation
 from modules.nerf.bounds import carve_by_masks, head_bounds, intrinsics_of
 from modules.nerf.compositing import over
 from modules.nerf.fields.torso import picture_positions, pose_vector
@@ -25,7 +25,6 @@ from utils.geometry.cameras import Intrinsics
 _WARMUP_DECAY = 0.75
 _WARMUP_PROGRESS = 0.15
 _POSE_START = 0.1
-_LAYER_FRAMES = 24
 
 
 class RayTask(Task):
@@ -124,19 +123,27 @@ class NerfHeadTask(RayTask):
         rays = camera_rays(c2w, self.camera, batch["rows"], batch["columns"])
         state = self.head.frame(batch["cond"], code_noise=batch["code_noise"] * config.cond_noise_std)
         seen = self.head.renderer.render_rays(rays, state, phase=batch["jitter"])
-        self.head.occupancy.observe(seen.cells, seen.weights.detach())
+        self.head.occupancy.observe(seen.samples.cells, seen.weights.detach())
         alpha = batch["masks"][:, 0]
         target = over(batch["gt"] * alpha[:, None], alpha, batch["background"])
         terms = {
             "mse": mse(over(seen.rgb, seen.opacity, batch["background"]), target),
             "alpha": mse(seen.opacity, alpha),
             "weights_entropy": opacity_entropy(seen.opacity),
+            "depth_spread": depth_spread(
+                seen.weights, seen.samples.depths * 100, seen.samples.ray_index, num_rays=len(alpha)
+            ),
         }
         return {**terms, "pose": self.poses.penalty(batch["frame_rows"])} if config.joint_pose else terms
 
     def loss_weights(self, *, step: int, progress: float, optimizer: str) -> dict[str, float]:
         config = self.config
-        weights = {"mse": 1.0, "alpha": config.lambda_alpha, "weights_entropy": config.lambda_weights_entropy}
+        weights = {
+            "mse": 1.0,
+            "alpha": config.lambda_alpha,
+            "weights_entropy": config.lambda_weights_entropy,
+            "depth_spread": config.lambda_depth_spread,
+        }
         return {**weights, "pose": config.lambda_pose} if config.joint_pose else weights
 
     def render(self, batch: Batch) -> Tensor:
@@ -171,7 +178,7 @@ class NerfTorsoTask(RayTask):
         self.torso = TorsoModel(config)
         self.model = nn.ModuleDict({"torso": self.torso})
         poses = pose_vector(torch.from_numpy(np.asarray(self.store.c2w)[self.store.indices("train")]))
-        self.torso.field.fit_person(poses, mean_torso_layer(self.store))
+        self.torso.field.fit_person(poses, typical_torso_layer(self.store, poses))
 
     def frozen(self) -> dict[str, nn.Module]:
         return {"head": self.head}
@@ -231,12 +238,9 @@ def thin_rays(batch: Batch, stride: int) -> Batch:
     return {key: value[keep] if len(value) == frames * per_frame else value for key, value in batch.items()}
 
 
-def mean_torso_layer(store: PersonStore) -> Tensor:
-    """Return the mean torso layer over some training frames, RGBA [4,H,W] in [0,1], color not premultiplied."""
-    frames = store.indices("train")
-    picked = frames[np.linspace(0, len(frames) - 1, min(_LAYER_FRAMES, len(frames))).astype(int)]
-    layers = np.stack([store.torso(int(frame)) for frame in picked]).astype(np.float32) / 255
-    alpha = layers[..., 3:]
-    total = alpha.sum(axis=0)
-    color = (layers[..., :3] * alpha).sum(axis=0) / np.maximum(total, 1e-3)
-    return torch.from_numpy(np.concatenate([color, total / len(picked)], axis=-1)).permute(2, 0, 1)
+def typical_torso_layer(store: PersonStore, poses: Tensor) -> Tensor:
+    """Return the torso layer of the training frame whose pose is nearest to the median, RGBA [4,H,W] in [0,1]."""
+    spread = poses.std(dim=0, unbiased=False).clamp(min=1e-6)
+    distance = ((poses - poses.median(dim=0).values) / spread).square().sum(dim=-1)
+    layer = store.torso(int(store.indices("train")[int(distance.argmin())]))
+    return torch.from_numpy(layer.astype(np.float32) / 255).permute(2, 0, 1)

@@ -54,6 +54,7 @@ class TorsoField(nn.Module):
     config_cls: ClassVar[type[Config]] = TorsoConfig
     pose_mean: Tensor
     pose_std: Tensor
+    nodes: Tensor
 
     def __init__(self, config: TorsoConfig) -> None:
         super().__init__()
@@ -67,15 +68,20 @@ class TorsoField(nn.Module):
         self.shade_head = nn.Linear(hidden, config.torso_shades) if config.torso_shades else None
         shade = (config.torso_shades, 4, config.torso_shade_size, config.torso_shade_size)
         self.shades = nn.Parameter(torch.zeros(shade))
-        nn.init.zeros_(self.warp_head.weight)
-        nn.init.zeros_(self.warp_head.bias)
+        self.affine_head = nn.Linear(6, 6)
+        line = torch.linspace(-1, 1, grid)
+        rows, columns = torch.meshgrid(line, line, indexing="ij")
+        self.register_buffer("nodes", torch.stack([columns, rows, torch.ones_like(rows)]).view(3, -1), persistent=False)
+        for layer in (self.warp_head, self.affine_head):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
-    def fit_person(self, poses: Tensor, mean_layer: Tensor) -> None:
-        """Take the training poses [T,6] and the mean torso layer [4,H,W] (RGBA in [0,1], not premultiplied)."""
+    def fit_person(self, poses: Tensor, layer: Tensor) -> None:
+        """Take the training poses [T,6] and a torso layer [4,H,W] to begin with (RGBA in [0,1], not premultiplied)."""
         self.pose_mean.copy_(poses.mean(dim=0))
         self.pose_std.copy_(poses.std(dim=0, unbiased=False).clamp(min=1e-4))
         size = self.config.torso_texture_size
-        layer = F.interpolate(mean_layer[None], (size, size), mode="bilinear", align_corners=False, antialias=True)
+        layer = F.interpolate(layer[None], (size, size), mode="bilinear", align_corners=False, antialias=True)
         with torch.no_grad():
             self.texture.copy_(torch.logit(layer.clamp(0.01, 0.99)))
 
@@ -85,10 +91,12 @@ class TorsoField(nn.Module):
         normal = ((poses - self.pose_mean) / self.pose_std).clamp(-3, 3)
         hidden = self.pose_net(normal)
         grid = self.config.torso_grid_size
-        warps = _MAX_SHIFT * torch.tanh(self.warp_head(hidden).float()).view(-1, 2, grid, grid)
+        bend = _MAX_SHIFT * torch.tanh(self.warp_head(hidden)).view(-1, 2, grid, grid)
+        shift = (self.affine_head(normal).view(-1, 2, 3) @ self.nodes).view(-1, 2, grid, grid)
+        warps = shift + bend
         textures = self.texture.expand(len(poses), -1, -1, -1)
         if self.shade_head is not None:
-            weights = self.shade_head(hidden).float()
+            weights = self.shade_head(hidden)
             shade = (weights @ self.shades.flatten(1)).view(len(poses), 4, *self.shades.shape[2:])
             textures = textures + F.interpolate(shade, textures.shape[2:], mode="bilinear", align_corners=True)
         return TorsoState(warps, warps.split(1), textures.split(1))
@@ -101,13 +109,20 @@ class TorsoField(nn.Module):
         return torch.sigmoid(raw[:, :3]) * alpha[:, None], alpha
 
 
+@full_precision
 def pose_vector(c2w: Tensor) -> Tensor:
-    """Return the head's pose as six numbers, [...,6]: extrinsic xyz angles of c2w [...,4,4], then its translation."""
-    r = c2w[..., :3, :3]
-    x = torch.atan2(r[..., 2, 1], r[..., 2, 2])
-    y = torch.asin((-r[..., 2, 0]).clamp(-1, 1))
-    z = torch.atan2(r[..., 1, 0], r[..., 0, 0])
-    return torch.cat([torch.stack([x, y, z], dim=-1), c2w[..., :3, 3]], dim=-1)
+    """Return the head's pose as six numbers, [...,6]: extrinsic xyz angles of c2w [...,4,4], then its place.
+
+    That is (x/z, y/z, log z) of the head's origin before the camera. A torso follows it almost linearly, whereas the
+    camera's place in head coordinates mixes in the rotation.
+    """
+    rotation = c2w[..., :3, :3]
+    x = torch.atan2(rotation[..., 2, 1], rotation[..., 2, 2])
+    y = torch.asin((-rotation[..., 2, 0]).clamp(-1, 1))
+    z = torch.atan2(rotation[..., 1, 0], rotation[..., 0, 0])
+    head = -(rotation.transpose(-1, -2) @ c2w[..., :3, 3:])[..., 0]
+    depth = (-head[..., 2]).clamp(min=1e-3)
+    return torch.stack([x, y, z, head[..., 0] / depth, head[..., 1] / depth, depth.log()], dim=-1)
 
 
 def picture_positions(rows: Tensor, columns: Tensor, height: int, width: int) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from modules.nerf.compositing import Wave, composite_wave
 from modules.nerf.fields.head import FrameState, HeadField
 from modules.nerf.occupancy import OccupancyGrid
-from modules.nerf.sampling import PackedSamples, Rays, camera_rays, march, select
+from modules.nerf.sampling import PackedSamples, Rays, camera_rays, join, march, select
 from modules.nerf.tiles import depth_bounds
 from utils.commons.schema import Config
 from utils.geometry.cameras import Intrinsics
@@ -42,7 +42,7 @@ class RenderConfig(Config):
 
 @dataclass(frozen=True)
 class RenderOutput:
-    """What N rays see of the head alone."""
+    """What N rays see of the head alone, and the P samples that made it."""
 
     rgb: Tensor
     """[N,3] color times opacity."""
@@ -50,10 +50,22 @@ class RenderOutput:
     """[N]"""
     depth: Tensor
     """[N] depth times opacity."""
-    cells: Tensor
-    """[P] occupancy cells of the samples evaluated."""
+    samples: PackedSamples
+    """The samples evaluated, wave after wave."""
     weights: Tensor
-    """[P] rendering weights of these samples."""
+    """[P] their rendering weights."""
+
+
+@dataclass(frozen=True)
+class FrameOutput:
+    """What all pixels of a frame, row after row, see of the head alone."""
+
+    rgb: Tensor
+    """[H*W,3] color times opacity."""
+    opacity: Tensor
+    """[H*W]"""
+    depth: Tensor
+    """[H*W] depth times opacity."""
     num_samples: int
 
 
@@ -92,7 +104,7 @@ class TorchRenderer:
         )
         transmittance = rays.origins.new_ones(len(rays.origins))
         waves: list[Wave] = []
-        cells: list[Tensor] = []
+        parts: list[PackedSamples] = []
         longest = int(samples.rank.max()) + 1 if len(samples.rank) else 0
         for start in range(0, longest, config.wave_size):
             alive = transmittance.detach() > config.stop_transmittance
@@ -101,9 +113,9 @@ class TorchRenderer:
             if len(part.rank) == 0:
                 break
             waves.append(self._evaluate(part, rays, state, transmittance=transmittance, start=start))
-            cells.append(part.cells)
+            parts.append(part)
             transmittance = waves[-1].transmittance
-        return _gather(waves, cells, transmittance)
+        return _gather(waves, parts, transmittance)
 
     def _evaluate(
         self, part: PackedSamples, rays: Rays, state: FrameState, *, transmittance: Tensor, start: int
@@ -125,7 +137,7 @@ class TorchRenderer:
             width=self.config.wave_size,
         )
 
-    def render_frame(self, state: FrameState, c2w: Tensor, camera: Intrinsics) -> RenderOutput:
+    def render_frame(self, state: FrameState, c2w: Tensor, camera: Intrinsics) -> FrameOutput:
         """Return every pixel of one frame, [H*W] in rows; no jitter."""
         rows_a_tile = max(1, self.config.tile_rays // camera.width)
         near, far = depth_bounds(self.occupancy, self.field.aabb, c2w, camera, step=self.config.step_size)
@@ -133,11 +145,11 @@ class TorchRenderer:
         for top in range(0, camera.height, rows_a_tile):
             rows = torch.arange(top, min(top + rows_a_tile, camera.height), device=c2w.device)
             parts.append(self._render_rows(state, c2w, camera, rows=rows, near=near[rows], far=far[rows]))
-        return _concatenate(parts)
+        return _stack(parts)
 
     def _render_rows(
         self, state: FrameState, c2w: Tensor, camera: Intrinsics, *, rows: Tensor, near: Tensor, far: Tensor
-    ) -> RenderOutput:
+    ) -> FrameOutput:
         """Render whole picture rows, only the pixels whose bounds hold something."""
         hit = (far > near).view(-1)
         pixels = hit.nonzero()[:, 0]
@@ -146,33 +158,27 @@ class TorchRenderer:
         bounds = (near.reshape(-1)[pixels], far.reshape(-1)[pixels])
         seen = self.render_rays(rays, state, bounds=bounds)
         number = len(hit)
-        return RenderOutput(
+        return FrameOutput(
             rgb=seen.rgb.new_zeros(number, 3).index_copy(0, pixels, seen.rgb),
             opacity=seen.opacity.new_zeros(number).index_copy(0, pixels, seen.opacity),
             depth=seen.depth.new_zeros(number).index_copy(0, pixels, seen.depth),
-            cells=seen.cells,
-            weights=seen.weights,
-            num_samples=seen.num_samples,
+            num_samples=len(seen.weights),
         )
 
 
-def _gather(waves: Sequence[Wave], cells: Sequence[Tensor], transmittance: Tensor) -> RenderOutput:
+def _gather(waves: Sequence[Wave], parts: Sequence[PackedSamples], transmittance: Tensor) -> RenderOutput:
     number = len(transmittance)
     rgb, depth = transmittance.new_zeros(number, 3), transmittance.new_zeros(number)
     for wave in waves:
         rgb, depth = rgb + wave.rgb, depth + wave.depth
-    empty = torch.zeros(0, dtype=torch.long, device=transmittance.device)
     weights = torch.cat([wave.weights for wave in waves]) if waves else transmittance.new_zeros(0)
-    all_cells = torch.cat(list(cells)).long() if cells else empty
-    return RenderOutput(rgb, 1 - transmittance, depth, all_cells, weights, len(weights))
+    return RenderOutput(rgb, 1 - transmittance, depth, join(parts, like=transmittance), weights)
 
 
-def _concatenate(parts: Sequence[RenderOutput]) -> RenderOutput:
-    return RenderOutput(
+def _stack(parts: Sequence[FrameOutput]) -> FrameOutput:
+    return FrameOutput(
         rgb=torch.cat([part.rgb for part in parts]),
         opacity=torch.cat([part.opacity for part in parts]),
         depth=torch.cat([part.depth for part in parts]),
-        cells=torch.cat([part.cells for part in parts]),
-        weights=torch.cat([part.weights for part in parts]),
         num_samples=sum(part.num_samples for part in parts),
     )
