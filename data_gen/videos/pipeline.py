@@ -50,7 +50,7 @@ def video_stages() -> list[Stage]:
             _late("head_pose"),
             inputs=("ingest", "landmarks"),
             keys=("focal_factor", "pose_refine"),
-            version=2,
+            version=3,
         ),
         Stage(
             "segmentation",
@@ -58,8 +58,15 @@ def video_stages() -> list[Stage]:
             _late("segmentation"),
             inputs=("ingest", "landmarks", "head_pose"),
             keys=("segmenter",),
+            version=2,
         ),
-        Stage("layers", ("bg.png", "frames.arrow"), _late("layers"), inputs=("ingest", "landmarks", "segmentation")),
+        Stage(
+            "layers",
+            ("bg.png", "frames.arrow"),
+            _late("layers"),
+            inputs=("ingest", "landmarks", "segmentation"),
+            version=2,
+        ),
         Stage(
             "audio_features",
             ("speech.npy", "f0.npy", "audio_features.json"),

@@ -14,7 +14,7 @@ _WORK_SIZE = 256
 _COLOR_SIZE = 128
 _RADIUS, _EPSILON = 4, 1e-3
 _STEEPNESS = (0.1, 0.9)
-_FAINT = 12
+_FAINT = 128
 
 
 class MediapipeSegmenter:
