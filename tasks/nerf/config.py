@@ -35,7 +35,7 @@ class NerfHeadConfig(RayConfig, HeadConfig):
 
     lip_rays_percent: float = Field(0.2, ge=0, le=1)
     """Share of the rays in the lips' box, where speech shows."""
-    eye_rays_percent: float = Field(0.08, ge=0, le=1)
+    eye_rays_percent: float = Field(0.12, ge=0, le=1)
     """Share of the rays in the eyes' box, where blinks show."""
     rare_frames_weight: float = Field(0.5, ge=0)
     """How much more often frames with unusual eyelids or lips (blinks, wide mouths) are drawn; 0 = evenly."""

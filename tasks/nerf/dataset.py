@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,6 +17,7 @@ from utils.commons.schema import DataError
 from utils.data import paths
 from utils.data.person_store import PersonStore
 
+Pictures = dict[str, np.ndarray]
 _SALT = 41
 _HEAD_GROW = 0.06
 _MAX_RARITY = 12.0
@@ -34,6 +37,9 @@ def open_person(video_id: str) -> PersonStore:
 
 class RayDataset(BatchDataset):
     """Item ``i``: rays of a few training frames, a pure function of configuration, seed, ``i`` and rank."""
+
+    pictures: tuple[str, ...]
+    """Which pictures of a frame a step needs."""
 
     def __init__(self, store: PersonStore, config: RayConfig, *, rank: int, window: int, smoothing: int) -> None:
         self.store, self.config, self.rank = store, config, rank
@@ -55,10 +61,11 @@ class RayDataset(BatchDataset):
         return batch
 
     def _rays(self, frame: int, number: int, generator: torch.Generator) -> Batch:
-        pictures = read_pictures(self.store, frame)
-        boxes, shares = self._boxes(frame, pictures["masks"].numpy())
+        pictures = read_pictures(self.store, frame, self.pictures)
+        boxes, shares = self._boxes(frame, pictures)
         rows, columns = sample_pixels(boxes, split_rays(number, shares), generator)
-        chosen = {key: picture[rows, columns].float() / 255 for key, picture in pictures.items()}
+        pixels = (rows.numpy(), columns.numpy())
+        chosen = {key: torch.from_numpy(picture[pixels]).float() / 255 for key, picture in pictures.items()}
         return {
             **frame_inputs(self.store, frame, self.window, self.smoothing),
             **chosen,
@@ -67,7 +74,7 @@ class RayDataset(BatchDataset):
             "columns": columns,
         }
 
-    def _boxes(self, frame: int, masks: np.ndarray) -> tuple[list[Box], list[float]]:
+    def _boxes(self, frame: int, pictures: Pictures) -> tuple[list[Box], list[float]]:
         """Return boxes and the share of rays in each but the last."""
         raise NotImplementedError
 
@@ -76,12 +83,14 @@ class HeadRayDataset(RayDataset):
     """Rays in the lips, the eyes, the head's box and everywhere."""
 
     config: NerfHeadConfig
+    pictures = ("gt", "masks")
 
     def __init__(self, store: PersonStore, config: NerfHeadConfig, *, rank: int, window: int, smoothing: int) -> None:
         super().__init__(store, config, rank=rank, window=window, smoothing=smoothing)
         self.frame_weights = rarity(np.asarray(store.lm3d)[self.frames], config.rare_frames_weight)
 
-    def _boxes(self, frame: int, masks: np.ndarray) -> tuple[list[Box], list[float]]:
+    def _boxes(self, frame: int, pictures: Pictures) -> tuple[list[Box], list[float]]:
+        masks = pictures["masks"]
         height, width = masks.shape[:2]
         store, config = self.store, self.config
         lips, eyes = (clip_box(as_box(rects[frame]), height, width) for rects in (store.lip_rect, store.eye_rect))
@@ -109,9 +118,10 @@ class TorsoRayDataset(RayDataset):
     """Rays from the lower face down, and everywhere."""
 
     config: NerfTorsoConfig
+    pictures = ("gt", "torso")
 
-    def _boxes(self, frame: int, masks: np.ndarray) -> tuple[list[Box], list[float]]:
-        height, width = masks.shape[:2]
+    def _boxes(self, frame: int, pictures: Pictures) -> tuple[list[Box], list[float]]:
+        height, width = pictures["gt"].shape[:2]
         _, y, _, h = clip_box(as_box(self.store.face_rect[frame]), height, width)
         top = min(y + round(0.6 * h), height - 1)
         return [(0, top, width, height - top), (0, 0, width, height)], [self.config.in_rect_percent]
@@ -135,12 +145,11 @@ class FrameDataset(BatchDataset):
     def __getitem__(self, step: int) -> Batch:
         frame = int(self.frames[step])
         rects = {name: torch.from_numpy(getattr(self.store, name)[frame].copy()) for name in ("lip_rect", "eye_rect")}
-        masks = self.store.masks(frame)
-        box = mask_box(masks[..., 0], as_box(self.store.face_rect[frame]))
-        pictures = {key: value.float() / 255 for key, value in read_pictures(self.store, frame).items()}
+        pictures = read_pictures(self.store, frame, ("gt", "masks"))
+        box = mask_box(pictures["masks"][..., 0], as_box(self.store.face_rect[frame]))
         return {
             **frame_inputs(self.store, frame, self.window, self.smoothing),
-            **pictures,
+            **{key: torch.from_numpy(picture.astype(np.float32) / 255) for key, picture in pictures.items()},
             **rects,
             "head_rect": torch.tensor(box),
             "background": self.background.float() / 255,
@@ -156,7 +165,7 @@ def frame_inputs(store: PersonStore, frame: int, window: int, smoothing: int) ->
     }
 
 
-def read_pictures(store: PersonStore, frame: int) -> dict[str, Tensor]:
-    """Return the pictures of a frame, uint8 [H,W,C]: ``gt``, ``masks`` and ``torso``."""
-    pictures = {"gt": store.gt(frame), "masks": store.masks(frame), "torso": store.torso(frame)}
-    return {key: torch.from_numpy(np.ascontiguousarray(picture)) for key, picture in pictures.items()}
+def read_pictures(store: PersonStore, frame: int, names: Sequence[str]) -> Pictures:
+    """Return pictures of a frame, uint8 [H,W,C], out of ``gt``, ``masks`` and ``torso``."""
+    readers = {"gt": store.gt, "masks": store.masks, "torso": store.torso}
+    return {name: readers[name](frame) for name in names}

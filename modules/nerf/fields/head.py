@@ -25,6 +25,7 @@ from utils.commons.schema import Config
 _MAX_LOG_DENSITY = 8.0
 _FIRST_LOG_DENSITY = -2.0
 _EYE_GATE_CM = 1.6
+_MIN_GRAIN = 128
 
 
 class HeadFieldConfig(Config):
@@ -172,6 +173,8 @@ class HeadField(nn.Module):
             state: The frames.
             counts: Positions of each frame.
         """
+        number = len(positions)
+        positions, counts = _pad(positions, counts)
         if state.warp is not None:
             moved = positions[:, :2] - read_frames(state.warp, positions[:, :2], counts).t()
             positions = torch.cat([moved, positions[:, 2:]], dim=1)
@@ -180,8 +183,9 @@ class HeadField(nn.Module):
             features = torch.cat([features, read_frames(state.blend, positions[:, :2], counts)])
         hidden = F.relu(self.second(F.relu(self._first_layer(features, state.bias, counts))))
         geometry = self.density(hidden)
-        log_density = geometry[:, 0].float() + _FIRST_LOG_DENSITY
-        return torch.exp(log_density.clamp(max=_MAX_LOG_DENSITY)), torch.sigmoid(self.color(geometry[:, 1:]).float())
+        log_density = geometry[:number, 0].float() + _FIRST_LOG_DENSITY
+        rgbs = torch.sigmoid(self.color(geometry[:, 1:])[:number].float())
+        return torch.exp(log_density.clamp(max=_MAX_LOG_DENSITY)), rgbs
 
     def _first_layer(self, features: Tensor, bias: Tensor | None, counts: Sequence[int]) -> Tensor:
         """Return [P,hidden] of features [C,P]; a bias for each of several frames enters by indicator features."""
@@ -193,6 +197,18 @@ class HeadField(nn.Module):
             features = torch.cat([features, _frame_indicators(counts, features)])
             weight = torch.cat([weight, bias.t()], dim=1)
         return F.linear(features.t(), weight, shift)
+
+
+def _pad(positions: Tensor, counts: Sequence[int]) -> tuple[Tensor, list[int]]:
+    """Return positions [P,3] with idle ones behind, so that few different numbers occur.
+
+    oneDNN compiles a kernel for every new matrix size; that takes longer than the product itself. Eight sizes an octave
+    are few enough to be remembered.
+    """
+    number = len(positions)
+    grain = max(_MIN_GRAIN, 2 ** max(number.bit_length() - 4, 0))
+    idle = -number % grain
+    return F.pad(positions, (0, 0, 0, idle)), [*counts[:-1], counts[-1] + idle]
 
 
 def _frame_indicators(counts: Sequence[int], like: Tensor) -> Tensor:

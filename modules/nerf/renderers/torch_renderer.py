@@ -34,7 +34,7 @@ class RenderConfig(Config):
     """Most samples kept on one ray; more is slower and hardly sharper."""
     stop_transmittance: float = Field(1e-2, ge=0, lt=1)
     """A ray ends when less light than this gets through."""
-    wave_size: int = Field(8, ge=1)
+    wave_size: int = Field(16, ge=1)
     """Samples of a ray evaluated together."""
     tile_rays: int = Field(16384, ge=1)
     """Rays of a frame rendered together; a bound on memory."""
