@@ -13,7 +13,7 @@ from utils.metrics.lipsync import lip_corr, lip_opening
 
 def to_points(deviation: Tensor, neutral: Tensor) -> np.ndarray:
     """Return absolute landmarks [T,68,3] in cm of deviations [T,204] and a neutral shape [204]."""
-    return (deviation.float() + neutral).cpu().numpy().reshape(-1, 68, 3)
+    return (deviation.detach().float() + neutral).cpu().numpy().reshape(-1, 68, 3)
 
 
 def motion_figures(

@@ -99,14 +99,18 @@ class HairColors:
 
 
 def strays(torso: np.ndarray) -> np.ndarray:
-    """Return the parts of a torso [H,W] that hang together neither with its largest part nor with the lower edge."""
-    count, labels = cv2.connectedComponents(torso.astype(np.uint8))
+    """Return where alpha of the torso, uint8 [H,W], lies apart from its largest part and from parts at the lower edge."""
+    count, labels = cv2.connectedComponents((torso >= 128).astype(np.uint8))
     sizes = np.bincount(labels.ravel(), minlength=count)
     sizes[0] = 0
-    stray = np.ones(count, bool)
-    stray[[0, int(sizes.argmax())]] = False
-    stray[labels[-1]] = False
-    result: np.ndarray = stray[labels]
+    kept = np.zeros(count, bool)
+    kept[int(sizes.argmax())] = True
+    kept[labels[-1]] = True
+    kept[0] = False
+    reach = 2 * (len(torso) // 64) + 1
+    near = cv2.dilate(kept[labels].astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    apart = ~kept[labels] & (labels > 0)
+    result: np.ndarray = apart | ((torso > 0) & ~near)
     return result
 
 

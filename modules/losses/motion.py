@@ -33,6 +33,28 @@ def kl_to_normal(z: Tensor, m_q: Tensor, logs_q: Tensor, z_p: Tensor, mask4: Ten
     return ((log_q - log_p) * mask4).sum() / mask4.sum() / z.shape[1]
 
 
+def all_pairs_sync_loss(cosine: Tensor, clip: Tensor, start: Tensor, *, min_shift: int, foreign: float) -> Tensor:
+    """Return the binary cross entropy over all pairs of N windows, as many times more wrong pairs as there are windows.
+
+    Args:
+        cosine: Of mouth i and speech j, [N,N]; the diagonal is aligned.
+        clip: Clip of each window, [N].
+        start: First frame of each window, [N]; windows of one clip nearer than ``min_shift`` are no wrong pair.
+        min_shift: Smallest shift of a wrong pair in frames.
+        foreign: Weight of the wrong pairs of two clips; those of one clip have the rest.
+    """
+    probability = cosine.float().clamp(1e-6, 1 - 1e-6)
+    wrong = -torch.log1p(-probability)
+    same_clip = clip[:, None] == clip[None]
+    shifted = same_clip & ((start[:, None] - start[None]).abs() >= min_shift)
+    shares = [
+        (wrong[kind].mean(), weight) for kind, weight in ((shifted, 1 - foreign), (~same_clip, foreign)) if kind.any()
+    ]
+    total = sum(weight for _, weight in shares)
+    negative = sum((loss * (weight / total) for loss, weight in shares if weight), probability.new_zeros(()))
+    return 0.5 * (negative - probability.diagonal().log().mean())
+
+
 def sync_loss(cosine: Tensor, labels: Tensor) -> Tensor:
     """Return the binary cross entropy of cosines [N] in [0,1] against labels [N]; 1 = lips and speech belong together.
 

@@ -89,6 +89,16 @@ def draw_pairs(
     return PairDraw(clip, start, torch.where(is_foreign, other, clip), speech_start, labels)
 
 
+def draw_windows(lengths: Tensor, *, per_clip: int, win: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return (clip, start) [N] of up to ``per_clip`` different windows of every clip, to be paired all with all."""
+    clips, starts = [], []
+    for clip, length in enumerate(lengths.tolist()):
+        order = torch.randperm(length - win + 1, generator=generator)[:per_clip]
+        clips.append(torch.full_like(order, clip))
+        starts.append(order)
+    return torch.cat(clips), torch.cat(starts)
+
+
 def _uniform(counts: Tensor, generator: torch.Generator) -> Tensor:
     """Return an integer in [0, counts) for each element."""
     draw = (torch.rand(counts.shape, generator=generator, dtype=torch.float64) * counts).long()

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from modules.syncnet.pairs import MOUTH, draw_pairs
+from modules.syncnet.pairs import MOUTH, draw_pairs, draw_windows
 from tasks.base_task import BatchDataset
 from utils.commons.runtime import seeded_generator
 from utils.commons.schema import DataError
-from utils.data.clip_motion import CorpusConfig, MotionClips, open_corpus
+from utils.data.clip_motion import CorpusConfig, MotionClip, MotionClips, open_corpus
 
 
 class SyncDataConfig(CorpusConfig):
     """How pairs are drawn."""
 
+    sync_pairing: Literal["drawn", "all"] = "drawn"
+    """``drawn`` makes pairs one by one; ``all`` pairs every window of a batch with every other."""
     sync_batch_clips: int = Field(64, ge=2)
     """Clips behind one batch."""
     sync_batch_pairs: int = Field(256, ge=2)
@@ -37,7 +42,10 @@ class SyncDataConfig(CorpusConfig):
 
 
 class SyncPairs(BatchDataset):
-    """Item ``step`` is the batch of this step: ``speech`` [N,2W,C], ``mouth`` [N,W,60], ``labels`` [N]."""
+    """Item ``step`` is the batch of this step: ``speech`` [N,2W,C], ``mouth`` [N,W,60] and ``labels`` [N].
+
+    With ``sync_pairing: all``, ``clip`` and ``start`` [N] of the windows take the place of ``labels``.
+    """
 
     def __init__(self, config: SyncDataConfig, *, win: int, num_steps: int, seed: int, rank: int) -> None:
         self.config, self.win, self.num_steps, self.salt = config, win, num_steps, (seed, rank)
@@ -61,6 +69,11 @@ class SyncPairs(BatchDataset):
             self.weights, self.config.sync_batch_clips, replacement=True, generator=generator
         ).unique()
         clips = [self.clips[int(index)] for index in chosen]
+        if self.config.sync_pairing == "all":
+            per_clip = max(2, self.config.sync_batch_pairs // len(clips))
+            clip, start = draw_windows(self.clips.lengths[chosen], per_clip=per_clip, win=self.win, generator=generator)
+            where = list(zip(clip.tolist(), start.tolist(), strict=True))
+            return self._augment(*self._cut(clips, where, where), generator) | {"clip": clip, "start": start}
         draw = draw_pairs(
             self.clips.lengths[chosen],
             self.speakers[chosen],
@@ -70,11 +83,17 @@ class SyncPairs(BatchDataset):
             foreign=self.config.sync_foreign,
             generator=generator,
         )
-        wanted = zip(draw.mouth_clip.tolist(), draw.mouth_start.tolist(), strict=True)
-        mouth = torch.stack([clips[clip].deviation[start : start + self.win, MOUTH] for clip, start in wanted])
-        heard = zip(draw.speech_clip.tolist(), draw.speech_start.tolist(), strict=True)
+        seen = list(zip(draw.mouth_clip.tolist(), draw.mouth_start.tolist(), strict=True))
+        heard = list(zip(draw.speech_clip.tolist(), draw.speech_start.tolist(), strict=True))
+        return self._augment(*self._cut(clips, seen, heard), generator) | {"labels": draw.labels}
+
+    def _cut(
+        self, clips: Sequence[MotionClip], seen: Sequence[tuple[int, int]], heard: Sequence[tuple[int, int]]
+    ) -> tuple[Tensor, Tensor]:
+        """Return speech and mouth windows at the given (clip, start)."""
+        mouth = torch.stack([clips[clip].deviation[start : start + self.win, MOUTH] for clip, start in seen])
         speech = torch.stack([clips[clip].speech[2 * start : 2 * (start + self.win)] for clip, start in heard])
-        return {"speech": speech, "mouth": mouth, "labels": draw.labels} | self._augment(speech, mouth, generator)
+        return speech, mouth
 
     def _augment(self, speech: Tensor, mouth: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         scale = 1 + self.config.mouth_scale * (2 * torch.rand(len(mouth), 1, 1, generator=generator) - 1)
@@ -86,7 +105,7 @@ class SyncPairs(BatchDataset):
 
 
 class SyncValidation(BatchDataset):
-    """Item i is validation clip i: ``speech`` [1,2T,C], ``y`` [1,T,204]."""
+    """Item i is validation clip i: ``speech`` [1,2T,C], ``y`` [1,T,204], ``index`` [1]."""
 
     def __init__(self, config: SyncDataConfig, *, win: int) -> None:
         self.clips = MotionClips(open_corpus(config, "val"))
@@ -99,4 +118,4 @@ class SyncValidation(BatchDataset):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         clip = self.clips[self.items[index]]
-        return {"speech": clip.speech[None], "y": clip.deviation[None]}
+        return {"speech": clip.speech[None], "y": clip.deviation[None], "index": torch.tensor([index])}

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from modules.losses.motion import sync_loss
+from modules.losses.motion import all_pairs_sync_loss, sync_loss
 from modules.optim.schedules import schedule
 from modules.syncnet.model import SyncNet, SyncNetConfig
 from modules.syncnet.pairs import cut_pairs
@@ -73,14 +73,19 @@ class SyncNetTask(Task):
         return SyncValidation(self.config, win=self.config.sync_win_frames)
 
     def training_step(self, batch: dict[str, Tensor], *, step: int, optimizer: str) -> dict[str, Tensor]:
-        return {"sync": sync_loss(self.model(batch["speech"], batch["mouth"]), batch["labels"])}
+        if self.config.sync_pairing == "drawn":
+            return {"sync": sync_loss(self.model(batch["speech"], batch["mouth"]), batch["labels"])}
+        cosine = self.model.embed_mouth(batch["mouth"]) @ self.model.embed_speech(batch["speech"]).T
+        shift, foreign = self.config.sync_min_shift, self.config.sync_foreign
+        return {"sync": all_pairs_sync_loss(cosine, batch["clip"], batch["start"], min_shift=shift, foreign=foreign)}
 
     def loss_weights(self, *, step: int, progress: float, optimizer: str) -> dict[str, float]:
         return {"sync": 1.0}
 
     def validation_step(self, batch: dict[str, Tensor], *, step: int) -> dict[str, float]:
         curve = shift_curve(self.model, batch["speech"][0], batch["y"][0], self.config.sync_win_frames)
-        self._curve = curve if self._curve is None else self._curve + curve
+        before = None if not int(batch["index"][0]) else self._curve
+        self._curve = curve if before is None else before + curve
         return {"val_loss": self._loss(batch), "sync_acc": curve.accuracy()}
 
     def _loss(self, batch: dict[str, Tensor]) -> float:

@@ -1,4 +1,4 @@
-"""From a raw mp4 and a foreign wav to a talking mp4 by the commands users type, with every upstream folder deleted on the way."""
+"""From a raw mp4 and a foreign wav to a talking mp4 by the commands users type; upstream folders are deleted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from utils.media.video import probe, read_frames
 
 pytestmark = pytest.mark.slow  # about two minutes on two cores
 
-FEW_STEPS = "max_updates=4,val_check_interval=4,num_sanity_val_steps=0,eval_max_batches=1,max_minutes=0,tb_log_interval=2"
+FEW_STEPS = (
+    "max_updates=4,val_check_interval=4,num_sanity_val_steps=0,eval_max_batches=1,max_minutes=0,tb_log_interval=2"
+)
 
 
 class Chain:
@@ -75,4 +77,6 @@ def test_raw_video_and_foreign_voice_become_a_talking_video(tmp_path: Path) -> N
     sound = load_wav(video)
     assert abs(len(sound) - len(wav)) <= 16 * 40, "the sound is as long as the speech, to a frame"
     assert probe(video).has_audio
-    assert sorted(path.name for path in speech.parent.iterdir()) == ["a voice.wav"], "nothing is written beside the input"
+    assert sorted(path.name for path in speech.parent.iterdir()) == ["a voice.wav"], (
+        "nothing is written beside the input"
+    )

@@ -147,7 +147,9 @@ def split_ranges(segments: list[tuple[int, int]]) -> tuple[list[tuple[int, int]]
     if len(segments) < _SEGMENTS_TO_HOLD_OUT_WHOLE:
         cuts = [(start, start + (end - start) * 10 // 11, end) for start, end in segments]
         return [(a, b) for a, b, _ in cuts if b > a], [(b, c) for _, b, c in cuts if c > b]
-    total, seen, train, test = sum(end - start for start, end in segments), 0, [], []
+    total, seen = sum(end - start for start, end in segments), 0
+    train: list[tuple[int, int]] = []
+    test: list[tuple[int, int]] = []
     for start, end in segments:
         (train if seen + end - start <= total * 10 // 11 else test).append((start, end))
         seen += end - start

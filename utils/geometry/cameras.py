@@ -23,7 +23,12 @@ class Intrinsics:
         """Return the same camera for another picture size."""
         scale = height / self.height
         return replace(
-            self, focal=self.focal * scale, cx=self.cx * width / self.width, cy=self.cy * scale, height=height, width=width
+            self,
+            focal=self.focal * scale,
+            cx=self.cx * width / self.width,
+            cy=self.cy * scale,
+            height=height,
+            width=width,
         )
 
 

@@ -14,7 +14,6 @@ _WORK_SIZE = 256
 _COLOR_SIZE = 128
 _RADIUS, _EPSILON = 4, 1e-3
 _STEEPNESS = (0.1, 0.9)
-_FAINT = 128
 
 
 class MediapipeSegmenter:
@@ -52,7 +51,7 @@ class MediapipeSegmenter:
         if hair.any():
             above = np.maximum(above, steepen(guide.sharpen(hair)))
         whole, head = (np.round(255 * alpha).astype(np.uint8) for alpha in (person, np.clip(above, 0, 1) * person))
-        lost = strays(whole - head > _FAINT)  # ends of hair and slivers beside the neck
+        lost = strays(whole - head)  # ends of hair and slivers beside the neck
         head[lost] = whole[lost]
         return np.stack([head, whole - head], axis=-1)
 

@@ -155,10 +155,11 @@ def test_torso_without_a_head_above_it_is_not_continued() -> None:
 
 
 def test_strays_are_what_the_torso_has_lost() -> None:
-    torso = np.zeros((20, 20), bool)
-    torso[10:, 5:15] = True  # the torso
-    torso[3:5, 2:4] = True  # an end of hair
-    torso[18:, 18:] = True  # a sleeve that comes in from below
+    torso = np.zeros((20, 20), np.uint8)
+    torso[10:, 5:15] = 255  # the torso
+    torso[3:5, 2] = 255  # an end of hair
+    torso[3:5, 3] = 40  # and its soft border
+    torso[18:, 18:] = 255  # a sleeve that comes in from below
     assert np.argwhere(strays(torso)).tolist() == [[3, 2], [3, 3], [4, 2], [4, 3]]
 
 

@@ -1,0 +1,105 @@
+"""Adapting the generic motion to one person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks.postnet.dataset import PersonTest, PersonWindows, open_person
+from tasks.postnet.task import PostNetTask
+from tests.support.motion_root import train_experts, write_data
+from tests.support.motion_runs import assert_resume_is_exact, post_config
+from tests.support.tiny_person import write_tiny_person
+from utils.commons.runtime import seeded_generator
+from utils.commons.schema import DataError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("postnet")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GENEFACE_ROOT", str(root))
+        write_data(root)
+        train_experts()
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _use_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENEFACE_ROOT", str(root))
+
+
+def test_training_brings_the_motion_nearer_to_the_persons_own() -> None:
+    config = post_config(postnet_lambda_mse=1.0, postnet_lambda_adv=0.01, postnet_lambda_sync=0.0, postnet_lr=2e-3)
+    task = PostNetTask(config)  # type: ignore[arg-type]
+    data, test = task.train_dataset(rank=0, world_size=1), task.val_dataset()
+    optimizer = torch.optim.Adam(task.generator.parameters(), lr=2e-3)
+    for step in range(60):
+        terms = task.training_step(data[step], step=step, optimizer="generator")
+        weights = task.loss_weights(step=step, progress=0.0, optimizer="generator")
+        optimizer.zero_grad()
+        sum((terms[name] * weights[name] for name in terms), torch.zeros(())).backward()
+        optimizer.step()
+    task.model.eval()
+    figures = task.validation_step(test[0], step=0)
+    assert figures["lmd"] < 0.8 * figures["lmd_generic"]
+
+
+def test_resume_equals_the_uninterrupted_run_bit_by_bit(tmp_path: Path) -> None:
+    assert_resume_is_exact(PostNetTask, post_config(max_updates=10, postnet_disc_start_steps=3), tmp_path)
+
+
+def test_the_critic_starts_when_it_is_told_to() -> None:
+    task = PostNetTask(post_config(postnet_disc_start_steps=3))  # type: ignore[arg-type]
+    batch = task.train_dataset(rank=0, world_size=1)[0]
+    for step in (2, 3):
+        for optimizer in ("generator", "discriminator"):
+            terms = task.training_step(batch, step=step, optimizer=optimizer)
+            assert terms.keys() == task.loss_weights(step=step, progress=0.0, optimizer=optimizer).keys()
+            assert ("adv" in terms or "disc" in terms) == (step == 3)
+
+
+def test_postnet_lr_is_the_generators_rate() -> None:
+    specs = PostNetTask(post_config(postnet_lr=3e-4, postnet_disc_lr=7e-5)).optimizers()  # type: ignore[arg-type]
+    assert specs["generator"].groups[0]["lr"] == 3e-4
+    assert specs["discriminator"].groups[0]["lr"] == 7e-5
+
+
+def test_the_experts_are_no_part_of_the_saved_model() -> None:
+    task = PostNetTask(post_config())  # type: ignore[arg-type]
+    assert {name.split(".")[0] for name in task.model.state_dict()} == {"generator", "discriminator"}
+    assert task.frozen().keys() == {"audio2motion", "syncnet"}
+
+
+def test_no_window_crosses_a_cut_and_frames_without_a_face_do_not_count(tmp_path: Path) -> None:
+    store = write_tiny_person(tmp_path / "cut", num_frames=40, size=32, segments=[(0, 18), (18, 40)])
+    store.speech = (torch.arange(80)[:, None] // 2).expand(-1, 8).numpy().astype("float16")
+    store.valid = store.valid.copy()
+    store.valid[5] = False
+    batch = PersonWindows(store).draw(40, 12, seeded_generator(0))
+    frames = batch["speech"][:, ::2, 0]
+    for row, mask in zip(frames, batch["y_mask"], strict=True):
+        real = row[mask > 0]
+        assert not ((real < 18).any() and (real >= 18).any())
+        assert 5 not in real.tolist()
+        assert not ((real >= 16) & (real < 18)).any(), "test frames of the first segment"
+
+
+def test_validation_looks_at_the_test_frames_with_context() -> None:
+    config = post_config()
+    store, batch = open_person(config), PersonTest(config)[0]  # type: ignore[arg-type]
+    assert int(batch["eval_mask"].sum()) == len(store.indices("test"))
+    assert batch["y_mask"].sum() > batch["eval_mask"].sum()
+    first = int(batch["eval_mask"][0].argmax())
+    truth = store.lm3d[store.indices("test")[0]] - store.lm3d_mean
+    torch.testing.assert_close(batch["y"][0, first], torch.from_numpy(truth.reshape(-1)))
+
+
+def test_a_person_with_other_speech_features_is_refused_by_name(root: Path) -> None:
+    write_tiny_person(root / "data" / "binary" / "videos" / "mia", num_frames=30, size=32, speech_dim=5)
+    with pytest.raises(
+        DataError, match=r"lm3d_vae needs speech features 'tiny' of width 8, but video mia holds 'tiny' of"
+    ):
+        post_config(video_id="mia")
