@@ -18,6 +18,11 @@ def process_video(config: ProcessConfig, *, stage: str | None = None, force: boo
 
 def video_stages() -> list[Stage]:
     """Return the pipeline of a person's video."""
+    return [*_picture_stages(), *_dataset_stages()]
+
+
+def _picture_stages() -> list[Stage]:
+    """Return what looks at the raw video and at its faces."""
     return [
         Stage(
             "preflight",
@@ -52,6 +57,12 @@ def video_stages() -> list[Stage]:
             keys=("focal_factor", "pose_refine"),
             version=3,
         ),
+    ]
+
+
+def _dataset_stages() -> list[Stage]:
+    """Return what makes layers, speech features and the dataset."""
+    return [
         Stage(
             "segmentation",
             ("masks.arrow",),

@@ -99,7 +99,7 @@ class HairColors:
 
 
 def strays(torso: np.ndarray) -> np.ndarray:
-    """Return where alpha of the torso, uint8 [H,W], lies apart from its largest part and from parts at the lower edge."""
+    """Return where alpha of the torso, uint8 [H,W], lies apart from its largest part and the lower edge."""
     count, labels = cv2.connectedComponents((torso >= 128).astype(np.uint8))
     sizes = np.bincount(labels.ravel(), minlength=count)
     sizes[0] = 0
