@@ -22,8 +22,5 @@ def train_experts() -> None:
     """Train small experts below GENEFACE_ROOT: a few steps only, enough for those who build on them."""
     assert os.environ["GENEFACE_ROOT"]
     run(SyncNetTask, sync_config(max_updates=8), "tiny/syncnet")
-    run(
-        Audio2MotionTask,
-        vae_config(max_updates=60, lambda_prior=1.0, lambda_kl=0.01, val_check_interval=60),
-        "tiny/lm3d_vae",
-    )
+    config = vae_config(max_updates=60, lambda_prior=1.0, lambda_kl=0.01, val_check_interval=60)
+    run(Audio2MotionTask, config, "tiny/lm3d_vae")

@@ -32,19 +32,20 @@ def _use_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_training_brings_the_motion_nearer_to_the_persons_own() -> None:
-    config = post_config(postnet_lambda_mse=1.0, postnet_lambda_adv=0.01, postnet_lambda_sync=0.0, postnet_lr=2e-3)
+    config = post_config(postnet_lambda_mse=1.0, postnet_lambda_adv=0.01, postnet_channels=(32, 48))
     task = PostNetTask(config)  # type: ignore[arg-type]
     data, test = task.train_dataset(rank=0, world_size=1), task.val_dataset()
     optimizer = torch.optim.Adam(task.generator.parameters(), lr=2e-3)
-    for step in range(60):
+    for step in range(100):
         terms = task.training_step(data[step], step=step, optimizer="generator")
         weights = task.loss_weights(step=step, progress=0.0, optimizer="generator")
         optimizer.zero_grad()
         sum((terms[name] * weights[name] for name in terms), torch.zeros(())).backward()
         optimizer.step()
     task.model.eval()
-    figures = task.validation_step(test[0], step=0)
-    assert figures["lmd"] < 0.8 * figures["lmd_generic"]
+    with torch.no_grad():
+        figures = task.validation_step(test[0], step=0)
+    assert figures["lmd"] < 0.6 * figures["lmd_generic"]
 
 
 def test_resume_equals_the_uninterrupted_run_bit_by_bit(tmp_path: Path) -> None:
