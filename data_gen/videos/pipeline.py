@@ -69,7 +69,7 @@ def _dataset_stages() -> list[Stage]:
             _late("segmentation"),
             inputs=("ingest", "landmarks", "head_pose"),
             keys=("segmenter",),
-            version=2,
+            version=3,
         ),
         Stage(
             "layers",
