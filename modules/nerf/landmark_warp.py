@@ -12,6 +12,26 @@ from torch import Tensor, nn
 
 from modules.nerf.precision import full_precision
 
+_INNER_PAIRS = ((61, 67), (62, 66), (63, 65))
+_LIP_COLUMNS = (
+    ((61, 49), (67, 59)),
+    ((61, 50), (67, 58)),
+    ((62, 51), (66, 57)),
+    ((63, 52), (65, 56)),
+    ((63, 53), (65, 55)),
+)
+
+
+def close_lips(face: Tensor) -> Tensor:
+    """Return a face [68,3] whose lips are moved together until the inner ones touch; their thickness stays."""
+    closed = face.clone()
+    for (upper, upper_outer), (lower, lower_outer) in _LIP_COLUMNS:
+        half = (face[upper] - face[lower]) / 2
+        closed[upper_outer], closed[lower_outer] = face[upper_outer] - half, face[lower_outer] + half
+    for upper, lower in _INNER_PAIRS:
+        closed[upper] = closed[lower] = (face[upper] + face[lower]) / 2
+    return closed
+
 
 class LandmarkWarp(nn.Module):
     """Displacement grids [F,2,G,G] for frames of landmarks."""
@@ -20,9 +40,11 @@ class LandmarkWarp(nn.Module):
     line: Tensor
     extent: Tensor
 
-    def __init__(self, grid_size: int, *, radius: float, ridge: float, num_points: int = 68) -> None:
+    def __init__(
+        self, grid_size: int, *, radius: float, ridge: float, closed_lips: bool = False, num_points: int = 68
+    ) -> None:
         super().__init__()
-        self.grid_size, self.radius, self.ridge = grid_size, radius, ridge
+        self.grid_size, self.radius, self.ridge, self.closed_lips = grid_size, radius, ridge, closed_lips
         self.register_buffer("mean", torch.zeros(num_points, 2))
         self.register_buffer("line", torch.zeros(2, grid_size))
         self.register_buffer("extent", torch.ones(2))
@@ -30,7 +52,7 @@ class LandmarkWarp(nn.Module):
     @torch.no_grad()
     def fit(self, lm3d_mean: Tensor, aabb: Tensor) -> None:
         """Take the mean face [68,3] in cm and the box [2,3] in metres."""
-        self.mean.copy_(lm3d_mean[:, :2])
+        self.mean.copy_(close_lips(lm3d_mean)[:, :2] if self.closed_lips else lm3d_mean[:, :2])
         low, high = aabb[0, :2] * 100, aabb[1, :2] * 100
         self.line.copy_(low[:, None] + (high - low)[:, None] * torch.linspace(0, 1, self.grid_size))
         self.extent.copy_((high - low) / 2)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, field_validator
@@ -61,6 +61,10 @@ class HeadFieldConfig(Config):
     """Nodes of the frontal landmark warp along each side; 0 = no warp."""
     warp_radius: float = Field(1.2, gt=0)
     """Width of the warp's radial basis functions, cm."""
+    warp_closed_lips: bool = True
+    """Carry every face to one with closed lips instead of the mean one."""
+    blend_warped: Literal["none", "eyes", "all"] = "eyes"
+    """Where mixed planes are read at the place the warp leads to; elsewhere they stay with the head, as teeth do."""
     warp_ridge: float = Field(0.05, gt=0)
     """How far the warp may miss a landmark for smoothness; larger is smoother."""
 
@@ -77,7 +81,7 @@ class FrameState:
     """What the field needs to know of F frames; made once a frame, read by every sample."""
 
     warp: Sequence[Tensor] | None
-    """For each frame [1,2,G,G]: frontal displacement to the mean face, in units of the box."""
+    """For each frame [1,4,G,G]: frontal displacement of the head and of its mixed planes, in units of the box."""
     blend: Sequence[Tensor] | None
     """For each frame [1,C,B,B]: mixed frontal planes."""
     bias: Tensor | None
@@ -92,6 +96,7 @@ class HeadField(nn.Module):
     lm3d_std: Tensor
     aabb: Tensor
     eye_gate: Tensor
+    warp_gate: Tensor
 
     def __init__(self, config: HeadFieldConfig) -> None:
         super().__init__()
@@ -100,6 +105,7 @@ class HeadField(nn.Module):
         self.register_buffer("lm3d_std", torch.ones(68, 3))
         self.register_buffer("aabb", torch.tensor([[-1.0] * 3, [1.0] * 3]))
         self.register_buffer("eye_gate", torch.zeros(1, 1, config.blend_size, config.blend_size))
+        self.register_buffer("warp_gate", torch.zeros(1, 1, config.warp_grid_size, config.warp_grid_size))
         self.triplane = Triplane(config.plane_sizes, config.plane_channels)
         smoothing = config.smo_win_size if config.with_att else 1
         encoder = {"dim": config.cond_dim, "window": config.cond_win_size, "smoothing": smoothing}
@@ -124,12 +130,16 @@ class HeadField(nn.Module):
         self.aabb.copy_(aabb)
         if self.warp is not None:
             self.warp.fit(lm3d_mean, aabb)
-        line = torch.linspace(-1, 1, self.config.blend_size)
+        self.eye_gate.copy_(self._near_eyes(self.config.blend_size))
+        self.warp_gate.copy_(self._near_eyes(self.config.warp_grid_size))
+
+    def _near_eyes(self, size: int) -> Tensor:
+        """Return how near the nodes of a frontal grid are to the eyes, [1,1,size,size] in [0,1]."""
+        line = torch.linspace(-1, 1, size)
         rows, columns = torch.meshgrid(line, line, indexing="ij")
         nodes = self.to_metres(torch.stack([columns, rows, torch.zeros_like(rows)], dim=-1))[..., :2] * 100
-        eyes = lm3d_mean[36:48, :2]
-        nearest = (nodes[:, :, None] - eyes).square().sum(dim=-1).amin(dim=-1)
-        self.eye_gate.copy_(torch.exp(nearest * (-0.5 / _EYE_GATE_CM**2))[None, None])
+        nearest = (nodes[:, :, None] - self.lm3d_mean[36:48, :2]).square().sum(dim=-1).amin(dim=-1)
+        return torch.exp(nearest * (-0.5 / _EYE_GATE_CM**2))[None, None]
 
     def to_box(self, positions: Tensor) -> Tensor:
         """Return positions [...,3] in metres as coordinates of the box, [-1,1]."""
@@ -151,10 +161,21 @@ class HeadField(nn.Module):
         face, eyes = self.face_encoder(seen), self.eye_encoder(seen)
         blend = self._mix(face, eyes)
         return FrameState(
-            warp=None if self.warp is None else self.warp(middle * self.lm3d_std + self.lm3d_mean).split(1),
+            warp=self._shifts(middle * self.lm3d_std + self.lm3d_mean),
             blend=None if blend is None else blend.split(1),
             bias=None if self.cond_bias is None else self.cond_bias(face).float(),
         )
+
+    def _shifts(self, lm3d: Tensor) -> Sequence[Tensor] | None:
+        if self.warp is None:
+            return None
+        shifts = self.warp(lm3d)
+        share = {
+            "none": torch.zeros_like(self.warp_gate),
+            "eyes": self.warp_gate,
+            "all": torch.ones_like(self.warp_gate),
+        }
+        return torch.cat([shifts, shifts * share[self.config.blend_warped]], dim=1).split(1)
 
     def _mix(self, face: Tensor, eyes: Tensor) -> Tensor | None:
         mixed = None
@@ -175,12 +196,14 @@ class HeadField(nn.Module):
         """
         number = len(positions)
         positions, counts = _pad(positions, counts)
+        frontal = mixing = positions[:, :2]
         if state.warp is not None:
-            moved = positions[:, :2] - read_frames(state.warp, positions[:, :2], counts).t()
-            positions = torch.cat([moved, positions[:, 2:]], dim=1)
+            shifts = read_frames(state.warp, frontal, counts).t()
+            positions = torch.cat([frontal - shifts[:, :2], positions[:, 2:]], dim=1)
+            mixing = frontal - shifts[:, 2:]
         features = self.triplane(positions)
         if state.blend is not None:
-            features = torch.cat([features, read_frames(state.blend, positions[:, :2], counts)])
+            features = torch.cat([features, read_frames(state.blend, mixing, counts)])
         hidden = F.relu(self.second(F.relu(self._first_layer(features, state.bias, counts))))
         geometry = self.density(hidden)
         log_density = geometry[:number, 0].float() + _FIRST_LOG_DENSITY
@@ -238,7 +261,9 @@ class BlendPlanes(nn.Module):
 def _build_warp(config: HeadFieldConfig) -> LandmarkWarp | None:
     if config.warp_grid_size == 0:
         return None
-    return LandmarkWarp(config.warp_grid_size, radius=config.warp_radius, ridge=config.warp_ridge)
+    return LandmarkWarp(
+        config.warp_grid_size, radius=config.warp_radius, ridge=config.warp_ridge, closed_lips=config.warp_closed_lips
+    )
 
 
 def _build_blend(config: HeadFieldConfig, number: int) -> BlendPlanes | None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from modules.nerf.bounds import carve_by_masks, head_bounds, intrinsics_of
 from modules.nerf.conditions import stored_condition
-from modules.nerf.landmark_warp import LandmarkWarp
+from modules.nerf.landmark_warp import LandmarkWarp, close_lips
 from modules.nerf.model import HeadConfig, HeadModel, TorsoConfig, TorsoModel, compose_frame
 from modules.nerf.pose_offsets import PoseOffsets
 from modules.nerf.sampling import camera_rays
@@ -132,6 +132,25 @@ def test_the_warp_carries_landmarks_to_the_mean(store: PersonStore) -> None:
     read = torch.nn.functional.grid_sample(grids, box[:, :, None], align_corners=True)[..., 0].transpose(1, 2)
     left = moved - read * warp.extent
     assert float(left.norm(dim=-1).mean()) < 0.35 * float(moved.norm(dim=-1).mean())
+
+
+def test_closed_lips_touch_and_keep_their_thickness(store: PersonStore) -> None:
+    face = torch.tensor(store.lm3d_mean)
+    closed = close_lips(face)
+    torch.testing.assert_close(closed[61:64], closed[[67, 66, 65]])
+    torch.testing.assert_close(closed[51] - closed[62], face[51] - face[62])
+    torch.testing.assert_close(closed[57] - closed[66], face[57] - face[66])
+    assert torch.equal(closed[:48], face[:48])
+
+
+def test_padding_changes_no_sample(store: PersonStore) -> None:
+    head = make_head(store)
+    state = head.frame(stored_condition(store, 2, window=1, smoothing=5)[None])
+    positions = torch.rand(200, 3, generator=seeded_generator(5)) * 2 - 1
+    whole = head.field.query(positions, state, [200])
+    part = head.field.query(positions[:77], state, [77])
+    for one, other in zip(whole, part, strict=True):
+        torch.testing.assert_close(one[:77], other, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("keys", [{"warp_grid_size": 0}, {"blend_planes": 0}, {"cond_bias": False}])
