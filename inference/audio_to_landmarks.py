@@ -18,6 +18,7 @@ from modules.audio import build_speech_encoder, extract_f0, frames_of
 from modules.audio2motion.model import Audio2MotionVAE
 from modules.postnet.model import PostNet
 from modules.pretrained import load_pretrained
+from utils.commons.checkpoint import load_best
 from utils.commons.experiment import load_experiment_config, short
 from utils.commons.runtime import pick_device, seeded_generator
 from utils.commons.schema import DataError
@@ -62,9 +63,10 @@ class SpeechToMotion:
             )
 
     def _load_postnet(self, config: InferConfig) -> PostNet:
-        steps, child = config.postnet_ckpt_steps, POSTNET_CHILD
+        best = load_best(config.postnet_dir)  # adversarial training wanders: the newest step need not be a good one
+        steps = config.postnet_ckpt_steps or (best.step if best else 0)
         postnet, _, step = load_pretrained(
-            PostNet, config.postnet_dir, ckpt_steps=steps, child=child, device=self.device
+            PostNet, config.postnet_dir, ckpt_steps=steps, child=POSTNET_CHILD, device=self.device
         )
         logger.info("postnet: %s @ %d", short(config.postnet_dir), step)
         return postnet
@@ -84,7 +86,7 @@ class SpeechToMotion:
         options: dict[str, Any] = {"temperature": self.temperature, "generator": generator}
         motion = self.vae.infer(features, mask, f0=None if f0 is None else self._batch(f0), **options)
         if self.postnet is not None:
-            motion = self.postnet(motion, mask)
+            motion = self.postnet(motion, mask, features)
         return motion[0].float().cpu().numpy().reshape(num_frames, 68, 3)
 
     def _batch(self, array: np.ndarray) -> torch.Tensor:

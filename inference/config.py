@@ -42,7 +42,7 @@ class InferConfig(FilterConfig):
     postnet_work_dir: str = ""
     """Experiment that turns speech into landmarks; empty: ``checkpoints/<video_id>/postnet``."""
     postnet_ckpt_steps: int = Field(default=0, ge=0)
-    """Step to load; 0 = newest."""
+    """Step to load; 0 = the best by validation, or the newest where none is marked."""
     head_work_dir: str = ""
     """Experiment that renders the head; empty: ``checkpoints/<video_id>/lm3d_nerf``."""
     torso_work_dir: str = ""

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from modules.layers.conv import ConvBlock1d
+from modules.postnet.ridge import SpeechRidge
 from utils.commons.schema import Config
 
 LM3D_DIM = 204
@@ -21,6 +22,13 @@ class PostNetConfig(Config):
 
     postnet_channels: tuple[int, int] = (128, 256)
     """Widths of the outer and of the middle block."""
+    postnet_zero_init: bool = False
+    """Let the correction start from zero, so that training begins at the motion it is given."""
+    person_ridge_share: float = Field(0.0, ge=0, le=1)
+    """Share of a linear speech-to-motion map of this person in what the generator refines; the rest is the generic
+    model. 0 is the published post-net. 0.5 helps most where there is little video; 1 forgets other voices."""
+    speech_dim: int = Field(0, ge=0)
+    """Channels of the speech features; 0 takes the width of the person's."""
 
 
 class PostNet(nn.Module):
@@ -37,16 +45,32 @@ class PostNet(nn.Module):
         )
         self.block2 = nn.Sequential(_block(narrow, wide), _block(wide, wide, True), _block(wide, wide, True))
         self.block3 = nn.Sequential(_block(wide, narrow), nn.Conv1d(narrow, LM3D_DIM, 1))
+        if config.postnet_zero_init:
+            for parameter in self.block3[-1].parameters():
+                nn.init.zeros_(parameter)
+        if config.person_ridge_share:
+            self.ridge = SpeechRidge(config.speech_dim, LM3D_DIM)
 
-    def forward(self, x: Tensor, y_mask: Tensor | None = None) -> Tensor:
+    def blend(self, x: Tensor, speech: Tensor | None) -> Tensor:
+        """Return what the generator starts from: generic motion x [B,T,204] averaged with the person's linear map."""
+        share = self.config.person_ridge_share
+        if not share:
+            return x
+        if speech is None:
+            raise ValueError("this post-net has a person_ridge_share and needs the speech features")
+        return (1 - share) * x + share * self.ridge(speech)
+
+    def forward(self, x: Tensor, y_mask: Tensor | None = None, speech: Tensor | None = None) -> Tensor:
         """Return the person's deviations [B,T,204] in cm for generic ones; padded frames (mask 0) stay zero.
 
         Args:
             x: Generic deviations, [B,T,204], cm.
             y_mask: 1 = real frame, [B,T]; without it, frames whose absolute sum is zero count as padding.
+            speech: Speech features at 50 Hz, [B,2T,C]; only for models with ``person_ridge_share``.
         """
         keep = (x.abs().sum(-1) > 0).to(x.dtype) if y_mask is None else y_mask.to(x.dtype)
         mask = keep[:, None, :]
+        x = self.blend(x, speech)
         hidden = x.transpose(1, 2) * mask
         hidden = self.block1(hidden) * mask
         hidden = self.block2(hidden) * mask

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from utils.data.clip_motion import CorpusConfig, MotionClip, MotionClips, crop_b
 from utils.data.person_store import PersonStore
 
 _CONTEXT, _PIECE, _MAX_PIECES = 24, 200, 128
+_RIDGE_PIECE = 1000
 
 
 class PersonDataConfig(CorpusConfig):
@@ -50,6 +51,15 @@ def person_clip(store: PersonStore, start: int, end: int) -> MotionClip:
         speech=torch.from_numpy(np.array(store.speech[2 * start : 2 * end], np.float32)),
         f0=torch.from_numpy(np.array(store.f0[2 * start : 2 * end], np.float32)),
     )
+
+
+def person_pieces(store: PersonStore) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield (speech, deviations, mask) of pieces of the training ranges, none longer than 1000 frames."""
+    for start, end in store.manifest.train_ranges:
+        for low in range(start, end, _RIDGE_PIECE):
+            high = min(low + _RIDGE_PIECE, end)
+            clip = person_clip(store, low, high)
+            yield clip.speech, clip.deviation, torch.from_numpy(np.array(store.valid[low:high], np.float32))
 
 
 class PersonWindows:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -22,7 +24,7 @@ from modules.pretrained import load_pretrained
 from modules.syncnet.model import SyncNet
 from modules.syncnet.pairs import MOUTH, cut_pairs
 from tasks.base_task import BatchDataset, Media, OptimizerSpec, Task, TaskConfig
-from tasks.postnet.dataset import PersonDataConfig, PersonTest, PostNetBatches, open_person
+from tasks.postnet.dataset import PersonDataConfig, PersonTest, PostNetBatches, open_person, person_pieces
 from utils.commons.runtime import seeded_generator
 from utils.data import paths
 from utils.data.clip_motion import SpeechKind, check_same_speech, open_corpus, speech_of_experiment
@@ -55,6 +57,10 @@ class PostNetTaskConfig(TaskConfig, PostNetConfig, LandmarkCriticConfig, PersonD
     """Weight of the squared error of the mouth points alone."""
     postnet_lambda_continuity: float = Field(0.0, ge=0)
     """Weight of the squared error of the frame-to-frame change."""
+    person_ridge_penalty: float = Field(1000.0, gt=0)
+    """How strongly the person's linear map is held back, in frames' worth of evidence."""
+    postnet_lr_schedule: Literal["constant", "cosine"] = "constant"
+    """``cosine`` lets both learning rates fall to 0 over the training."""
     postnet_disc_start_steps: int = Field(0, ge=0)
     """The critic trains, and counts, from this update on."""
     postnet_temperature: float = Field(1.0, ge=0)
@@ -72,7 +78,10 @@ class PostNetTask(Task):
 
     def __init__(self, config: PostNetTaskConfig) -> None:
         super().__init__(config)
+        person = open_person(config)
         self.generator, self.critic = PostNet(config), LandmarkCritic(config)
+        if config.person_ridge_share:
+            self.generator.ridge.fit(person_pieces(person), config.person_ridge_penalty)
         self.model = nn.ModuleDict({"generator": self.generator, "discriminator": self.critic})
         self._opening: dict[str, Tensor] = {}
         work_dir = paths.under_work_root(config.audio2motion_work_dir)
@@ -81,7 +90,7 @@ class PostNetTask(Task):
         if config.syncnet_work_dir:
             work_dir = paths.under_work_root(config.syncnet_work_dir)
             self.syncnet, _, _ = load_pretrained(SyncNet, work_dir, ckpt_steps=config.syncnet_ckpt_steps)
-        self.neutral = torch.from_numpy(open_person(config).lm3d_mean.reshape(-1).copy())
+        self.neutral = torch.from_numpy(person.lm3d_mean.reshape(-1).copy())
 
     @classmethod
     def resolve(cls, config: TaskConfig) -> TaskConfig:
@@ -93,11 +102,11 @@ class PostNetTask(Task):
             SpeechKind(f"video {person.video_id}", person.speech_encoder, person.speech_dim),
         ]
         for kind in kinds:
-            check_same_speech(kind, SpeechKind("this configuration", config.speech_encoder, 0))
+            check_same_speech(kind, SpeechKind("this configuration", config.speech_encoder, config.speech_dim))
             check_same_speech(kind, speech_of_experiment(config.audio2motion_work_dir))
             if config.syncnet_work_dir:
                 check_same_speech(kind, speech_of_experiment(config.syncnet_work_dir))
-        return config.model_copy(update={"speech_encoder": person.speech_encoder})
+        return config.model_copy(update={"speech_encoder": person.speech_encoder, "speech_dim": person.speech_dim})
 
     def frozen(self) -> dict[str, nn.Module]:
         return {"audio2motion": self.vae} | ({"syncnet": self.syncnet} if self.syncnet is not None else {})
@@ -109,7 +118,7 @@ class PostNetTask(Task):
             name: OptimizerSpec(
                 groups=[{"params": list(self.model[name].parameters()), "lr": rate}],
                 kind="rmsprop",
-                schedule=schedule("constant", warmup_updates=c.warmup_updates),
+                schedule=schedule(c.postnet_lr_schedule, warmup_updates=c.warmup_updates),
                 clip_grad_norm=c.clip_grad_norm,
             )
             for name, rate in rates.items()
@@ -141,16 +150,16 @@ class PostNetTask(Task):
     def _adversarial(self, step: int) -> bool:
         return self.config.postnet_lambda_adv > 0 and step >= self.config.postnet_disc_start_steps
 
-    def _generic_motion(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the generic model's motion and mask of corpus and person, one after the other along the batch."""
+    def _generic_motion(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the generic model's motion, mask and speech of corpus and person, joined along the batch."""
         speech, f0, mask = (torch.cat([batch[name], batch[f"p_{name}"]]) for name in ("speech", "f0", "y_mask"))
         with torch.no_grad():
-            return self.vae.infer(speech, mask, f0=f0, temperature=self.config.postnet_temperature), mask
+            return self.vae.infer(speech, mask, f0=f0, temperature=self.config.postnet_temperature), mask, speech
 
     def _generator_terms(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        x, mask = self._generic_motion(batch)
+        x, mask, speech = self._generic_motion(batch)
         num_corpus = len(batch["speech"])
-        out = self.generator(x, mask)
+        out = self.generator(x, mask, speech)
         fake, pred = out[:num_corpus], out[num_corpus:]
         batch["fake"] = fake.detach()
         y, y_mask = batch["p_y"], batch["p_y_mask"]
@@ -189,7 +198,7 @@ class PostNetTask(Task):
         x = self.vae.infer(
             batch["speech"], mask, f0=batch["f0"], temperature=self.config.infer_temperature, generator=generator
         )
-        pred = self.generator(x, mask)
+        pred = self.generator(x, mask, batch["speech"])
         counts = chosen.sum(1).tolist()
         ends = torch.tensor(counts).cumsum(0).tolist()
         pieces = [(end - count, end) for count, end in zip(counts, ends, strict=True) if count]
