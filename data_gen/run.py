@@ -7,10 +7,16 @@ python data_gen/run.py --corpus <name> --folder <folder> --config egs/datasets/l
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+for _library in (
+    "OMP",
+    "OPENBLAS",
+):  # stages use the cores by threads and processes of their own; before NumPy is imported
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils.commons.cli import run_main

@@ -33,7 +33,7 @@ class SpeechRidge(nn.Module):
         """Solve for the weights that best explain some sequences.
 
         Args:
-            pieces: (speech [2T,C], motion [T,D], mask [T]) of one sequence each; memory does not grow with their number.
+            pieces: (speech [2T,C], motion [T,D], mask [T]) of one sequence each; memory stays flat.
             penalty: Added to the diagonal of the normal equations, in units of the features' mean variance.
         """
         size, out_dim = self.weight.shape
