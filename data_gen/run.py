@@ -12,10 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-for _library in (
-    "OMP",
-    "OPENBLAS",
-):  # stages use the cores by threads and processes of their own; before NumPy is imported
+# Stages use the cores by threads and processes of their own. Set before NumPy is imported.
+for _library in ("OMP", "OPENBLAS"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
