@@ -32,3 +32,4 @@ def _own_work_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+    torch.set_flush_denormal(False)  # a run sets it for its whole process; other tests draw subnormal numbers
