@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 
 import numpy as np
@@ -74,9 +75,9 @@ class RayDataset(BatchDataset):
             "columns": columns,
         }
 
+    @abc.abstractmethod
     def _boxes(self, frame: int, pictures: Pictures) -> tuple[list[Box], list[float]]:
         """Return boxes and the share of rays in each but the last."""
-        raise NotImplementedError
 
 
 class HeadRayDataset(RayDataset):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import abc
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -50,13 +52,13 @@ class RayTask(Task):
             self.store, max_frames=self.config.eval_max_batches, window=self.window, smoothing=self.smoothing
         )
 
+    @abc.abstractmethod
     def render(self, batch: Batch) -> Tensor:
         """Return the picture [H,W,3] of a validation batch."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def target(self, batch: Batch) -> Tensor:
         """Return what that picture should be."""
-        raise NotImplementedError
 
     def validation_step(self, batch: Batch, *, step: int) -> dict[str, float]:
         picture, target = self.render(batch), self.target(batch)

@@ -129,8 +129,8 @@ class Runtime:
             amp: ``auto``, ``off``, ``bf16`` or ``fp16``.
             num_threads: CPU threads of torch; 0 leaves torch's own choice.
         """
-        # Vanishing gradients and Adam's averages of them are ten times slower otherwise. MediaPipe's segmentation refuses to
-        # start in such a thread: processing of videos stays out of the runtime.
+        # Vanishing gradients and Adam's averages of them are ten times slower otherwise. MediaPipe's segmentation
+        # refuses to start in such a thread: processing of videos stays out of the runtime.
         torch.set_flush_denormal(True)
         if num_threads > 0:
             torch.set_num_threads(num_threads)
