@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from modules.face.mediapipe_graph import QuietGraph
 from utils.media.video import VideoInfo, read_frames
 
 NUM_SAMPLES = 24
@@ -44,8 +45,8 @@ def find_faces(frames: Iterable[np.ndarray]) -> list[list[FaceBox]]:
 
     detection, meshes = mp.solutions.face_detection, mp.solutions.face_mesh
     with (
-        detection.FaceDetection(model_selection=1, min_detection_confidence=0.5) as detector,
-        meshes.FaceMesh(static_image_mode=True, max_num_faces=1, min_detection_confidence=0.4) as mesh,
+        QuietGraph(detection.FaceDetection, model_selection=1, min_detection_confidence=0.5) as detector,
+        QuietGraph(meshes.FaceMesh, static_image_mode=True, max_num_faces=1, min_detection_confidence=0.4) as mesh,
     ):
         return [_faces_of(frame, detector, mesh) for frame in frames]
 

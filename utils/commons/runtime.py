@@ -131,6 +131,8 @@ class Runtime:
         """
         # Vanishing gradients and Adam's averages of them are ten times slower otherwise. MediaPipe's segmentation
         # refuses to start in such a thread: processing of videos stays out of the runtime.
+        for kind in (np.float32, np.float64):
+            np.finfo(kind)  # numpy reads the smallest numbers once, and warns where they are flushed
         torch.set_flush_denormal(True)
         if num_threads > 0:
             torch.set_num_threads(num_threads)

@@ -9,6 +9,7 @@ import numpy as np
 
 from modules.face.landmarkers.base import LandmarkTrack, fill_gaps
 from modules.face.landmarks68 import NUM_MESH_POINTS
+from modules.face.mediapipe_graph import QuietGraph
 
 _COUNT_EVERY = 25
 """Other faces are looked for once a second."""
@@ -29,7 +30,7 @@ class MediapipeLandmarker:
         found: list[bool] = []
         counts: list[int] = []
         options = {"model_selection": 1, "min_detection_confidence": self.min_confidence}
-        with mp.solutions.face_detection.FaceDetection(**options) as detector, self._mesh(mp) as mesh:
+        with QuietGraph(mp.solutions.face_detection.FaceDetection, **options) as detector, self._mesh(mp) as mesh:
             for index, frame in enumerate(frames):
                 if index in restarts:
                     mesh.reset()
@@ -40,8 +41,9 @@ class MediapipeLandmarker:
         valid = np.array(found, bool)
         return LandmarkTrack(fill_gaps(np.array(points, np.float32), valid), valid, np.array(counts, np.int32))
 
-    def _mesh(self, mp: Any) -> Any:
-        return mp.solutions.face_mesh.FaceMesh(
+    def _mesh(self, mp: Any) -> QuietGraph:
+        return QuietGraph(
+            mp.solutions.face_mesh.FaceMesh,
             static_image_mode=False,
             max_num_faces=1,
             refine_landmarks=True,

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from modules.face.head_region import HairColors, above_jaw, strays
+from modules.face.mediapipe_graph import QuietGraph
 
 _WORK_SIZE = 256
 _COLOR_SIZE = 128
@@ -37,7 +38,8 @@ class MediapipeSegmenter:
         if not hasattr(self._networks, "segmentation"):
             import mediapipe as mp  # heavy
 
-            self._networks.segmentation = mp.solutions.selfie_segmentation.SelfieSegmentation(model_selection=0)
+            solution = mp.solutions.selfie_segmentation.SelfieSegmentation
+            self._networks.segmentation = QuietGraph(solution, model_selection=0)
         mask = self._networks.segmentation.process(_resized(frame, _WORK_SIZE)).segmentation_mask
         return np.asarray(mask, np.float32)
 
