@@ -15,10 +15,24 @@ from utils.data.atomic import atomic_path, save_json
 COLUMNS = {
     "psnr": "psnr dB", "psnr_head": "head dB", "psnr_lips": "lips dB", "psnr_eyes": "eyes dB", "ssim": "ssim",
     "lmd": "lmd px", "lip_corr": "lip_corr", "lip_amplitude": "lip ampl.", "eye_corr": "eye_corr", "jitter": "jitter",
-    "sync_lag": "sync_lag", "sync_r": "sync_r", "closure": "closure", "silence_leak": "sil. leak", "faces": "faces",
+    "jitter_ratio": "jitter ratio", "speed_ratio": "speed ratio",
+    "sync_lag": "sync_lag", "sync_r": "sync_r", "sync_conf": "sync_conf", "sync_conf_true": "true's",
+    "sync_offset": "offset", "closure": "closure", "silence_leak": "sil. leak", "rest_opening": "rest",
+    "over_open": "over-open", "artic_open": "artic open", "artic_close": "artic close", "artic_round": "artic round",
+    "faces": "faces",
 }  # fmt: skip
 """Figures in the order of the table, with the head of their column."""
-_DIGITS = {"psnr": 2, "psnr_head": 2, "psnr_lips": 2, "psnr_eyes": 2, "lmd": 2, "jitter": 5, "sync_lag": 0}
+_DIGITS = {
+    "psnr": 2,
+    "psnr_head": 2,
+    "psnr_lips": 2,
+    "psnr_eyes": 2,
+    "lmd": 2,
+    "jitter": 5,
+    "sync_lag": 0,
+    "sync_offset": 0,
+    "over_open": 0,
+}
 _STRIP_HEIGHT = 128
 
 

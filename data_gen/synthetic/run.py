@@ -16,8 +16,8 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from data_gen.synthetic.identity import identity_of
-from data_gen.synthetic.speech import VOICES, check_voice
 from data_gen.synthetic.subject import SIZE_RANGE, SubjectSpec, write_speech, write_subject
+from modules.audio.synthetic_speech import VOICES, check_voice
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from data_gen.synthetic.speech import Phone
+from modules.audio.synthetic_speech import Phone
 
 FloatArray = npt.NDArray[np.float64]
 SEAL = 0.05

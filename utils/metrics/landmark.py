@@ -70,3 +70,29 @@ def eye_opening(points: np.ndarray) -> np.ndarray:
     """Return the mean opening of both eyes over the outer eye distance, [T,68,2 or 3] -> [T]."""
     upper, lower = points[..., [37, 38, 43, 44], :2], points[..., [41, 40, 47, 46], :2]
     return np.linalg.norm(upper - lower, axis=-1).mean(axis=-1) / eye_distance(points)
+
+
+def aligned_lmd(generated: np.ndarray, true: np.ndarray) -> float:
+    """Return the mean distance of the mouth points after each generated mouth is turned and moved onto the true one.
+
+    Heads turn a little differently in the two, which is not the lips' fault; the size is not aligned.
+    """
+    a, b = (points[:, MOUTH, :2] - points[:, MOUTH, :2].mean(axis=1, keepdims=True) for points in (generated, true))
+    cosine = (a * b).sum(axis=(1, 2))
+    sine = (a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]).sum(axis=1)
+    angle = np.arctan2(sine, cosine)[:, None]
+    turned = np.stack(
+        [
+            np.cos(angle) * a[..., 0] - np.sin(angle) * a[..., 1],
+            np.sin(angle) * a[..., 0] + np.cos(angle) * a[..., 1],
+        ],
+        axis=-1,
+    )
+    return float(np.linalg.norm(turned - b, axis=-1).mean())
+
+
+def lip_speed(opening: np.ndarray, pieces: Pieces | None = None) -> float:
+    """Return the mean change of a lip opening [T] from frame to frame inside the pieces; NaN without two frames."""
+    parts = [np.abs(np.diff(opening[start:end])) for start, end in pieces or [(0, len(opening))]]
+    changes = np.concatenate(parts) if parts else np.zeros(0)
+    return float(changes.mean()) if len(changes) else float("nan")

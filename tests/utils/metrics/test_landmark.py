@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from utils.metrics.landmark import closure, eye_opening, jitter, lmd, silence_leak
+from utils.metrics.landmark import aligned_lmd, closure, eye_opening, jitter, lip_speed, lmd, silence_leak
 
 
 def face(frames: int) -> np.ndarray:
@@ -61,3 +61,21 @@ def test_silence_leak_does_not_see_the_jump_between_pieces() -> None:
     opening = np.array([0.0, 0.2, 0.0, 0.2, 0.1, 0.1, 0.9, 0.9])
     assert silence_leak(opening, speaking) > 1
     assert silence_leak(opening, speaking, [(0, 6), (6, 8)]) == 0
+
+
+def test_aligned_lmd_forgives_a_turned_and_moved_mouth_but_not_a_larger_one() -> None:
+    true = np.random.default_rng(0).normal(size=(4, 68, 3))
+    angle = np.radians(8)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    moved = true.copy()
+    moved[..., :2] = true[..., :2] @ turn.T + 3
+    assert aligned_lmd(moved, true) == pytest.approx(0, abs=1e-6)
+    assert lmd(moved, true) > 0.05
+    mouth = true[:, 48:68, :2] - true[:, 48:68, :2].mean(axis=1, keepdims=True)
+    assert aligned_lmd(1.5 * true, true) == pytest.approx(0.5 * np.linalg.norm(mouth, axis=-1).mean(), rel=1e-6)
+
+
+def test_lip_speed_does_not_look_across_pieces() -> None:
+    opening = np.array([0.0, 0.1, 5.0, 5.1])
+    assert lip_speed(opening, [(0, 2), (2, 4)]) == pytest.approx(0.1)
+    assert np.isnan(lip_speed(opening[:1]))

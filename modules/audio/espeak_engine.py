@@ -1,4 +1,4 @@
-"""Speak texts with espeak-ng and report its phoneme events; run as a program of its own by `speech.py`.
+"""Speak texts with espeak-ng and report its phoneme events; run as a program of its own by `synthetic_speech.py`.
 
 Reads one JSON job from stdin (library, data, voice, words_per_minute, texts) and writes one JSON line for each text:
 `wave` (16-bit samples, base64), `events` (IPA, first sample) and `rate_hz`.
