@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from utils.commons.schema import Config
 from utils.data.person_store import PersonStore
 from utils.data.windows import context_windows
+
+
+class ConditionConfig(Config):
+    """What of a frame's surroundings a field is told."""
+
+    cond_dim: int = Field(64, ge=1)
+    """Width of the code of a condition."""
+    cond_win_size: int = Field(1, ge=1, le=16)
+    """Frames of landmarks in a condition window."""
+    smo_win_size: int = Field(5, ge=1)
+    """Neighbouring windows the smoothing attention looks at."""
+    with_att: bool = False
+    """Smooth the code over ``smo_win_size`` frames by attention."""
 
 
 def landmark_conditions(lm3d: Tensor, mean: Tensor, std: Tensor, *, window: int, smoothing: int) -> Tensor:

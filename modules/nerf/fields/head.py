@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modules.nerf.cond_encoder import EYE_POINTS, FACE_POINTS, LandmarkEncoder
+from modules.nerf.conditions import ConditionConfig
 from modules.nerf.landmark_warp import LandmarkWarp
 from modules.nerf.precision import full_precision
 from modules.nerf.triplane import Triplane, read_frames
@@ -28,7 +29,7 @@ _EYE_GATE_CM = 1.6
 _MIN_GRAIN = 128
 
 
-class HeadFieldConfig(Config):
+class HeadFieldConfig(ConditionConfig):
     """What a head field is made of."""
 
     plane_sizes: tuple[int, ...] = (64, 128, 256)
@@ -39,14 +40,6 @@ class HeadFieldConfig(Config):
     """Width of the density layers; the color layer has half of it."""
     geo_feat_dim: int = Field(15, ge=1)
     """Features that pass from the density to the color layers."""
-    cond_dim: int = Field(64, ge=1)
-    """Width of the landmark code."""
-    cond_win_size: int = Field(1, ge=1, le=16)
-    """Frames of landmarks in a condition window."""
-    smo_win_size: int = Field(5, ge=1)
-    """Neighbouring windows the smoothing attention looks at."""
-    with_att: bool = False
-    """Smooth the landmark code over ``smo_win_size`` frames by attention."""
     cond_bias: bool = True
     """Let the landmark code shift the first layer."""
     blend_planes: int = Field(12, ge=0)
