@@ -64,7 +64,7 @@ def sample_pdf(bins: Tensor, weights: Tensor, number: int, *, jitter: Tensor | N
         jitter: Where in its share of the probability each depth lies, [N] in [0,1); absent: both ends are among them.
     """
     pdf = weights + _PDF_FLOOR
-    cdf = torch.cumsum(pdf / pdf.sum(dim=-1, keepdim=True), dim=-1).clamp(max=1)  # rounding may lead beyond 1
+    cdf = torch.cumsum(pdf, dim=-1) / pdf.sum(dim=-1, keepdim=True)
     cdf = torch.cat([torch.zeros_like(cdf[:, :1]), cdf], dim=-1)
     bins = bins.expand(len(cdf), -1)
     if jitter is None:
