@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh
+help_if_asked "$@"
 video_id=demo
 wav_id=demo
 if [[ $# -gt 0 && $1 != --* ]]; then video_id=$1; shift; fi

@@ -8,6 +8,19 @@ geneface_error() {
     return 2
 }
 
+# Print the comment that the calling script opens with.
+script_help() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "scripts/$(basename "$0")"; }
+
+# usage: help_if_asked "$@"
+help_if_asked() {
+    case "${1:-}" in -h | --help) script_help; exit 0 ;; esac
+}
+
+usage_error() {
+    script_help >&2
+    exit 2
+}
+
 # Print the interpreter to run the project with; make the environment first if there is none.
 python_bin() {
     if [[ -n ${GENEFACE_PYTHON:-} ]]; then

@@ -5,14 +5,13 @@
 set -euo pipefail
 start_dir=$PWD
 cd "$(dirname "$0")/.."
+source scripts/lib.sh
+help_if_asked "$@"
+if [[ $# -ne 2 || $1 == -* ]]; then usage_error; fi
 die() {
     echo "error: $*" >&2
     exit 2
 }
-if [[ $# -ne 2 || $1 == -* ]]; then
-    sed -n '2,4s/^# //p' "$0" >&2
-    exit 2
-fi
 file=$1
 video_id=$2
 [[ $file == /* ]] || file=$start_dir/$file

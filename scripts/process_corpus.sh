@@ -4,12 +4,10 @@
 set -euo pipefail
 start_dir=$PWD
 cd "$(dirname "$0")/.."
-if [[ $# -lt 2 || $1 == -* || $2 == -* ]]; then
-    sed -n '2,3s/^# //p' "$0" >&2
-    exit 2
-fi
-[[ -z ${GENEFACE_ROOT:-} || $GENEFACE_ROOT == /* ]] || export GENEFACE_ROOT="$start_dir/$GENEFACE_ROOT"
 source scripts/lib.sh
+help_if_asked "$@"
+if [[ $# -lt 2 || $1 == -* || $2 == -* ]]; then usage_error; fi
+[[ -z ${GENEFACE_ROOT:-} || $GENEFACE_ROOT == /* ]] || export GENEFACE_ROOT="$start_dir/$GENEFACE_ROOT"
 name=$1
 folder=$2
 [[ $folder == /* ]] || folder=$start_dir/$folder

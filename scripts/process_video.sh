@@ -4,12 +4,10 @@
 set -euo pipefail
 start_dir=$PWD
 cd "$(dirname "$0")/.."
-if [[ $# -lt 1 || $1 == -* ]]; then
-    sed -n '2,3s/^# //p' "$0" >&2
-    exit 2
-fi
-[[ -z ${GENEFACE_ROOT:-} || $GENEFACE_ROOT == /* ]] || export GENEFACE_ROOT="$start_dir/$GENEFACE_ROOT"
 source scripts/lib.sh
+help_if_asked "$@"
+if [[ $# -lt 1 || $1 == -* ]]; then usage_error; fi
+[[ -z ${GENEFACE_ROOT:-} || $GENEFACE_ROOT == /* ]] || export GENEFACE_ROOT="$start_dir/$GENEFACE_ROOT"
 video_id=$1
 shift
 config=egs/datasets/videos/$video_id/process.yaml

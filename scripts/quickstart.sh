@@ -7,10 +7,10 @@
 # the way: lip-sync expert, audio2motion, postnet, head and torso. Interrupted? Start it again: it goes on where it stopped.
 # PRESET=full takes the long schedules instead (a GPU is advisable).
 set -euo pipefail
-case "${1:-}" in -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 start_dir=$PWD
 cd "$(dirname "$0")/.."
 source scripts/lib.sh
+help_if_asked "$@"
 absolute() { case "$1" in /*) printf '%s' "$1" ;; *) printf '%s/%s' "$start_dir" "$1" ;; esac; }
 die() { echo "error: $*" >&2; exit 2; }
 

@@ -2,9 +2,9 @@
 # Install what tests need, then run every check.   usage: bash scripts/test.sh [pytest arguments]
 # With pytest arguments only pytest runs. GENEFACE_PYTHON names an existing interpreter; GENEFACE_TEST_JOBS the processes.
 set -euo pipefail
-case "${1:-}" in -h | --help) sed -n '2,3s/^# //p' "$0"; exit 0 ;; esac
 cd "$(dirname "$0")/.."
 source scripts/lib.sh
+help_if_asked "$@"
 ensure_environment requirements-dev.txt
 python=$(python_bin)
 bin=$(dirname "$("$python" -c 'import sys; print(sys.executable)')")

@@ -4,10 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh
-if [[ $# -lt 1 || $1 == -* ]]; then
-    sed -n '2,3p' "$0" >&2
-    exit 2
-fi
+help_if_asked "$@"
+if [[ $# -lt 1 || $1 == -* ]]; then usage_error; fi
 video_id=$1
 shift
 for task in lm3d_nerf lm3d_nerf_torso; do

@@ -3,9 +3,8 @@
 # The corpus (default lrs3) names the generic models in checkpoints/<corpus>.      PRESET=quick|full
 set -euo pipefail
 cd "$(dirname "$0")/.."
-if [[ $# -lt 1 || $# -gt 2 || $1 == -* ]]; then
-    sed -n '2,3p' "$0" >&2
-    exit 2
-fi
+source scripts/lib.sh
+help_if_asked "$@"
+if [[ $# -lt 1 || $# -gt 2 || $1 == -* ]]; then usage_error; fi
 bash scripts/train_postnet.sh "$1" "${2:-lrs3}"
 bash scripts/train_nerf.sh "$1"

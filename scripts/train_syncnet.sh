@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh
+help_if_asked "$@"
 corpus=lrs3
 if [[ $# -gt 0 && $1 != --* ]]; then corpus=$1; shift; fi
 exec "$(python_bin)" tasks/run.py --config egs/datasets/lrs3/syncnet.yaml --exp_name "$corpus/syncnet" \

@@ -60,7 +60,7 @@ def test_data_may_lie_elsewhere(repo: Path) -> None:
     ("arguments", "message"),
     [
         ((), "usage: bash scripts/new_video.sh <file.mp4> <video_id>"),
-        (("--help",), "usage: bash scripts/new_video.sh"),
+        (("--force",), "usage: bash scripts/new_video.sh"),
         (("nowhere.mp4", "May"), "error: no video at nowhere.mp4; check the name"),
         (("my film.mp4", "../May"), "error: video_id '../May' must be letters"),
         (("my film.mp4", "_template"), "error: video_id '_template' must be letters"),
