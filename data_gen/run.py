@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Stages use the cores by threads and processes of their own. Set before NumPy is imported.
 for _library in ("OMP", "OPENBLAS"):
@@ -19,6 +20,9 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from utils.commons.cli import run_main
 from utils.commons.schema import Config, ConfigError
+
+if TYPE_CHECKING:
+    from data_gen.corpus.config import CorpusConfig
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -36,6 +40,7 @@ def main(arguments: Sequence[str]) -> None:
             from data_gen.corpus.process import process_corpus
 
             process_corpus(options.corpus, Path(options.folder), corpus_config, force=options.force)
+            _augment(options.corpus, corpus_config)
         config: Config = corpus_config
     else:
         from data_gen.videos.config import ProcessConfig
@@ -48,6 +53,18 @@ def main(arguments: Sequence[str]) -> None:
         config = video_config
     if options.print_config:
         sys.stdout.write(describe(config, resolved) + "\n")
+
+
+def _augment(corpus: str, config: CorpusConfig) -> None:
+    if config.augment_copies:
+        from data_gen.corpus.augment import augment_corpus
+
+        augment_corpus(
+            corpus,
+            config.augment_copies,
+            num_workers=config.num_workers or len(os.sched_getaffinity(0)),
+            hubert_path=config.hubert_path,
+        )
 
 
 def _check_corpus_options(options: argparse.Namespace) -> None:

@@ -14,5 +14,7 @@ class CorpusConfig(FeatureConfig):
     """Shorter clips, in frames at 25 fps, are left out."""
     min_face_share: float = Field(default=0.9, gt=0, le=1)
     """Clips in which a face is found in a smaller share of the frames are left out."""
+    augment_copies: int = Field(default=0, ge=0)
+    """Versions of every training clip with altered sound (room, noise, band, speed), written to <corpus>_augmented."""
     val_every: int = Field(default=10, ge=2)
     """One clip in so many, chosen by a hash of its name, is kept for validation."""

@@ -2,6 +2,7 @@
 
     python data_gen/synthetic/run.py --out data/raw/videos/demo.mp4 --seconds 30 --size 256
     python data_gen/synthetic/run.py --corpus data/raw/corpora/demo --speakers 4 --clips_per_speaker 6
+    python data_gen/synthetic/run.py --motion_corpus demo_motion --speakers 40 --clips_per_speaker 8
     python data_gen/synthetic/run.py --speech_only data/raw/val_wavs/demo_de.wav --voice de --text "Guten Tag"
 
 Everything is computed here from an open (CC0) head and espeak-ng; the same arguments give the same frames and sound.
@@ -26,6 +27,7 @@ def make_parser() -> argparse.ArgumentParser:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--out", type=Path, help="write one talking video here (.mp4), and its truth in <stem>.truth/")
     what.add_argument("--corpus", type=Path, help="write <speaker>/<clip>.mp4 of several people into this folder")
+    what.add_argument("--motion_corpus", help="write lip motion of many voices to data/binary/<this name>, no pictures")
     what.add_argument("--speech_only", type=Path, help="write only a voice here (.wav, 16 kHz mono)")
     parser.add_argument(
         "--seconds", type=float, help="length of the video (default 30) or of the voice (default: the text)"
@@ -42,6 +44,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--speakers", type=int, default=4, help="corpus: how many people")
     parser.add_argument("--clips_per_speaker", type=int, default=6, help="corpus: clips of each")
     parser.add_argument("--seconds_per_clip", type=float, default=4.0, help="corpus: length of each clip")
+    parser.add_argument("--speech_encoder", default="moonshine+mel", help="motion corpus: its speech features")
+    parser.add_argument("--workers", type=int, default=1, help="motion corpus: processes")
     parser.add_argument("--truth", action="store_true", help="corpus: write the truth of every clip too")
     return parser
 
@@ -67,6 +71,23 @@ def make_corpus(args: argparse.Namespace) -> None:
                 write_subject(spec, path, with_truth=args.truth)
 
 
+def make_motion_corpus(args: argparse.Namespace) -> None:
+    """A corpus for training, without pictures."""
+    from data_gen.synthetic.motion_corpus import MotionCorpusSpec, write_motion_corpus
+
+    write_motion_corpus(
+        MotionCorpusSpec(
+            args.motion_corpus,
+            args.speakers,
+            args.clips_per_speaker,
+            args.seconds_per_clip,
+            args.seed,
+            args.speech_encoder,
+            num_workers=args.workers,
+        )
+    )
+
+
 def make(args: argparse.Namespace) -> None:
     """Do what the command line asks."""
     if args.seconds is not None and not args.seconds > 0:
@@ -75,6 +96,8 @@ def make(args: argparse.Namespace) -> None:
         raise ValueError(f"seed must be 0 or more, got {args.seed}")
     if args.corpus:
         make_corpus(args)
+    elif args.motion_corpus:
+        make_motion_corpus(args)
     elif args.speech_only:
         voice = args.voice or "en-us"
         check_voice(voice)

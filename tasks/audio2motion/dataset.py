@@ -11,7 +11,8 @@ from torch import Tensor
 from modules.syncnet.pairs import draw_starts
 from tasks.base_task import BatchDataset
 from utils.commons.runtime import seeded_generator
-from utils.data.clip_motion import CorpusConfig, MotionClips, crop_batch, draw_crops, open_corpus
+from utils.data.clip_motion import MotionClips, crop_batch, draw_crops
+from utils.data.corpora import CorpusConfig, open_corpus
 
 
 class MotionDataConfig(CorpusConfig):

@@ -21,7 +21,8 @@ from tasks.audio2motion.dataset import MotionCrops, MotionDataConfig, WholeClips
 from tasks.base_task import BatchDataset, Media, OptimizerSpec, Task, TaskConfig
 from utils.commons.runtime import seeded_generator
 from utils.data import paths
-from utils.data.clip_motion import SpeechKind, check_same_speech, open_corpus, speech_of_experiment
+from utils.data.clip_motion import SpeechKind, check_same_speech, speech_of_experiment
+from utils.data.corpora import open_corpus
 from utils.media.plots import line_plot
 from utils.metrics.lipsync import lip_opening
 

@@ -14,7 +14,8 @@ from tasks.base_task import BatchDataset
 from utils.commons.runtime import seeded_generator
 from utils.commons.schema import DataError
 from utils.data import paths
-from utils.data.clip_motion import CorpusConfig, MotionClip, MotionClips, crop_batch, draw_crops, open_corpus
+from utils.data.clip_motion import MotionClip, MotionClips, crop_batch, draw_crops
+from utils.data.corpora import CorpusConfig, open_corpus
 from utils.data.person_store import PersonStore
 
 _CONTEXT, _PIECE, _MAX_PIECES = 24, 200, 128

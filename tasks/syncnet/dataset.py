@@ -13,7 +13,8 @@ from modules.syncnet.pairs import MOUTH, draw_pairs, draw_windows
 from tasks.base_task import BatchDataset
 from utils.commons.runtime import seeded_generator
 from utils.commons.schema import DataError
-from utils.data.clip_motion import CorpusConfig, MotionClip, MotionClips, open_corpus
+from utils.data.clip_motion import MotionClip, MotionClips
+from utils.data.corpora import CorpusConfig, open_corpus
 
 
 class SyncDataConfig(CorpusConfig):

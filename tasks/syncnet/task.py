@@ -15,7 +15,8 @@ from modules.syncnet.pairs import cut_pairs
 from modules.syncnet.shift_curve import MAX_SHIFT, NEAR_SHIFT, ShiftCurve, shift_curve
 from tasks.base_task import BatchDataset, Media, OptimizerSpec, Task, TaskConfig
 from tasks.syncnet.dataset import SyncDataConfig, SyncPairs, SyncValidation
-from utils.data.clip_motion import SpeechKind, check_same_speech, open_corpus
+from utils.data.clip_motion import SpeechKind, check_same_speech
+from utils.data.corpora import open_corpus
 from utils.media.plots import line_plot
 
 

@@ -11,32 +11,11 @@ import torch
 from torch import Tensor
 
 from utils.commons.experiment import load_experiment_config
-from utils.commons.schema import Config, DataError
+from utils.commons.schema import DataError
 from utils.data import paths
-from utils.data.clip_store import ClipStore
+from utils.data.corpora import JoinedClips
 
 _CACHED_CLIPS = 128
-
-
-class CorpusConfig(Config):
-    """Which corpus of talking clips is used."""
-
-    corpus: str = "lrs3"
-    """Name of the corpus, a folder below ``binary_data_dir``."""
-    binary_data_dir: str = "data/binary"
-    """Folder of processed data, relative to the root."""
-    speech_encoder: str = ""
-    """Speech features the model is trained on; empty takes those of the corpus."""
-
-
-def open_corpus(config: CorpusConfig, split: str) -> ClipStore:
-    """Return one split of the configured corpus; a split without clips is an error."""
-    store = ClipStore(
-        paths.under_work_root(config.binary_data_dir) / paths.check_id(config.corpus, what="corpus"), split
-    )
-    if not len(store):
-        raise DataError(f"corpus {config.corpus} has no clip in its {split} split; process more clips")
-    return store
 
 
 @dataclass(frozen=True)
@@ -86,7 +65,7 @@ class MotionClip:
 class MotionClips:
     """Random access to the clips of a store as :class:`MotionClip`."""
 
-    def __init__(self, store: ClipStore) -> None:
+    def __init__(self, store: JoinedClips) -> None:
         self.store = store
         self.speakers, lengths = store.overview()
         self.lengths = torch.from_numpy(lengths)
@@ -100,7 +79,7 @@ class MotionClips:
 
     def _read(self, index: int) -> MotionClip:
         clip = self.store[index]
-        deviation = clip.lm3d - self.store.speaker_mean(clip.speaker)
+        deviation = clip.lm3d - self.store.mean_of(index)
         return MotionClip(
             deviation=torch.from_numpy(deviation.reshape(len(deviation), -1).astype(np.float32)),
             speech=torch.from_numpy(clip.speech.astype(np.float32)),
@@ -109,7 +88,7 @@ class MotionClips:
 
     def neutral(self, index: int) -> Tensor:
         """Return the mean shape [204], cm, of the speaker of a clip."""
-        return torch.from_numpy(self.store.speaker_mean(self.speakers[index]).reshape(-1).copy())
+        return torch.from_numpy(self.store.mean_of(index).reshape(-1).copy())
 
     def weights(self, balance: float) -> Tensor:
         """Return how often each clip is drawn: by its length; ``balance`` of 1 makes the speakers equal."""
@@ -119,10 +98,10 @@ class MotionClips:
         factor = torch.tensor([totals[speaker] ** -balance for speaker in self.speakers], dtype=torch.float64)
         return factor * self.lengths.double()
 
-    def __getstate__(self) -> dict[str, ClipStore]:
+    def __getstate__(self) -> dict[str, JoinedClips]:
         return {"store": self.store}
 
-    def __setstate__(self, state: dict[str, ClipStore]) -> None:
+    def __setstate__(self, state: dict[str, JoinedClips]) -> None:
         self.__init__(state["store"])  # type: ignore[misc]
 
 

@@ -105,6 +105,11 @@ class ClipStore:
             [b.column(2)[0].as_py() for b in batches], np.int64
         )
 
+    def speaker_of(self, index: int) -> str:
+        """Return the speaker of a clip without reading its arrays."""
+        reader, batch = self._index[index]
+        return str(self._readers[reader].get_batch(batch).column(1)[0].as_py())
+
     def speaker_mean(self, speaker: str) -> np.ndarray:
         """Return the speaker's neutral shape [68,3], cm."""
         return self._means[speaker]
