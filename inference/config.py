@@ -61,6 +61,8 @@ class InferConfig(FilterConfig):
     """Frames averaged by that smoothing, odd."""
     infer_crf: int = Field(default=18, ge=0, le=51)
     """Quality of the h264 video; smaller is better and larger."""
+    renderer_backend: Literal["auto", "torch", "cpp"] = "torch"
+    """What draws: plain ``torch`` (the truth), ``cpp`` (compiled at first use), or ``auto``: the fastest here."""
     seed: int = 9999
     """The same seed, sound and models give the same video."""
     device: str = "auto"

@@ -67,6 +67,7 @@ class TalkingHead:
             self.store,
             device=config.device,
             image_size=config.infer_image_size or None,
+            backend=config.renderer_backend,
         )
 
     @functools.cached_property

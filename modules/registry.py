@@ -24,6 +24,10 @@ _TABLE: dict[str, dict[str, str]] = {
     "field": {
         "triplane": "modules.nerf.fields.head:HeadField",
     },
+    "backend": {
+        "torch": "modules.nerf.backends.torch_backend:TorchBackend",
+        "cpp": "modules.nerf.backends.cpp_backend:CppBackend",
+    },
     "renderer": {
         "torch": "modules.nerf.renderers.torch_renderer:TorchRenderer",
     },

@@ -27,7 +27,15 @@ class Wave:
 
 
 def composite_wave(
-    optical: Tensor, rgbs: Tensor, depths: Tensor, *, ray_index: Tensor, rank: Tensor, transmittance: Tensor, width: int
+    optical: Tensor,
+    rgbs: Tensor,
+    depths: Tensor,
+    *,
+    ray_index: Tensor,
+    rank: Tensor,
+    transmittance: Tensor,
+    width: int,
+    stop: float = 0.0,
 ) -> Wave:
     """Blend packed samples over what lies in front of them.
 
@@ -39,17 +47,24 @@ def composite_wave(
         rank: Place of each sample among those of its ray in this wave, [P], below ``width``.
         transmittance: Light that reaches the wave, [N].
         width: Most samples of a ray in this wave.
+        stop: A ray ends at the sample behind which less light than this passes; that sample takes all the rest, so the
+            picture does not depend on how samples are dealt to waves.
     """
     num_rays = len(transmittance)
     slots = ray_index * width + rank
     thickness = optical.new_zeros(num_rays * width).scatter(0, slots, optical).view(num_rays, width)
     behind = thickness.cumsum(dim=1)
-    weights = transmittance[:, None] * (torch.exp(thickness - behind) - torch.exp(-behind))
-    weights = weights.view(-1)[slots]
+    before = _none_below(transmittance[:, None] * torch.exp(thickness - behind), stop)
+    after = _none_below(transmittance[:, None] * torch.exp(-behind), stop)
+    weights = (before - after).view(-1)[slots]
     colors = rgbs.new_zeros(num_rays * width, 4)
     values = torch.cat([rgbs, depths[:, None]], dim=1) * weights[:, None]
     blended = colors.index_copy(0, slots, values).view(num_rays, width, 4).sum(dim=1)
-    return Wave(weights, blended[:, :3], blended[:, 3], transmittance * torch.exp(-behind[:, -1]))
+    return Wave(weights, blended[:, :3], blended[:, 3], after[:, -1])
+
+
+def _none_below(light: Tensor, stop: float) -> Tensor:
+    return torch.where(light < stop, torch.zeros_like(light), light) if stop else light
 
 
 def over(front_rgb: Tensor, front_alpha: Tensor, back_rgb: Tensor) -> Tensor:

@@ -84,7 +84,15 @@ def compose_frame(
         camera: Intrinsics of the picture wanted.
         background: [H,W,3] in [0,1].
     """
-    seen = head.renderer.render_frame(head.frame(cond[None]), c2w, camera)
+    state = head.frame(cond[None])
+    return compose_state(head, torso, state=state, c2w=c2w, camera=camera, background=background)
+
+
+def compose_state(
+    head: HeadModel, torso: TorsoModel | None, *, state: FrameState, c2w: Tensor, camera: Intrinsics, background: Tensor
+) -> tuple[Tensor, FrameOutput]:
+    """Return what :func:`compose_frame` does, of the head's ``state`` of one frame."""
+    seen = head.renderer.render_frame(state, c2w, camera)
     picture = background.reshape(-1, 3)
     if torso is not None:
         rgb, alpha = torso.draw_frame(c2w, camera)

@@ -8,22 +8,27 @@ import torch
 from torch import Tensor
 
 
-def composite_loop(optical: Tensor, rgbs: Tensor, depths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def composite_loop(
+    optical: Tensor, rgbs: Tensor, depths: Tensor, *, stop: float = 0.0
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Blend the samples of one ray front to back.
 
     Args:
         optical: Density times length of each sample, [S].
         rgbs: [S,3].
         depths: [S].
+        stop: The sample behind which less light passes takes all the rest.
 
     Returns:
         Weights [S], color times opacity [3], depth times weight, and what light gets through.
     """
     transmittance, color, depth, weights = 1.0, torch.zeros(3, dtype=rgbs.dtype), 0.0, []
     for thickness, rgb, t in zip(optical.tolist(), rgbs, depths.tolist(), strict=True):
-        weight = transmittance * (1 - math.exp(-thickness))
+        behind = transmittance * math.exp(-thickness)
+        behind = 0.0 if behind < stop else behind
+        weight = transmittance - behind
         color, depth = color + weight * rgb, depth + weight * t
-        transmittance *= math.exp(-thickness)
+        transmittance = behind
         weights.append(weight)
     return torch.tensor(weights), color, torch.tensor(depth), torch.tensor(transmittance)
 

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from modules.nerf.backends.base import Backend, Scene
+from modules.nerf.backends.choice import TRUTH, build_backend, fastest_backend
 from modules.nerf.bounds import intrinsics_of
-from modules.nerf.model import HeadModel, TorsoModel, compose_frame, to_uint8
+from modules.nerf.model import HeadModel, TorsoModel
 from modules.pretrained import load_pretrained
 from utils.commons.runtime import Runtime
 from utils.data.person_store import PersonStore
@@ -29,6 +31,7 @@ class FrameRenderer:
         background: np.ndarray,
         camera: Intrinsics,
         runtime: Runtime,
+        backend: str = TRUTH,
     ) -> None:
         """Take trained networks.
 
@@ -38,9 +41,12 @@ class FrameRenderer:
             background: Clean background of the picture size wanted, uint8 [H,W,3].
             camera: Intrinsics of that size.
             runtime: Device and precision.
+            backend: Name of what draws; ``auto`` measures at the first frame.
         """
-        self.head, self.torso, self.camera, self.runtime = head, torso, camera, runtime
-        self.background = torch.from_numpy(background.copy()).to(runtime.device).float() / 255
+        self.head, self.camera, self.runtime = head, camera, runtime
+        threads = torch.get_num_threads()
+        self.scene = Scene(head, torso, background, camera, amp=runtime.amp, threads=threads)
+        self.backend: Backend | None = None if backend == "auto" else build_backend(backend, self.scene)
 
     @classmethod
     def from_experiments(
@@ -52,6 +58,7 @@ class FrameRenderer:
         device: str = "auto",
         amp: str = "auto",
         image_size: int | None = None,
+        backend: str = TRUTH,
     ) -> Self:
         """Load the newest checkpoints of a head and, if given, of a torso.
 
@@ -62,6 +69,7 @@ class FrameRenderer:
             device: ``auto``, ``cpu`` or ``cuda:N``.
             amp: Precision, ``auto`` measures.
             image_size: Height of the picture; the stored one when absent.
+            backend: Name of what draws.
         """
         runtime = Runtime.create(device, amp=amp)
         head, _, _ = load_pretrained(HeadModel, head_work_dir, child="head", device=str(runtime.device))
@@ -73,7 +81,7 @@ class FrameRenderer:
         if background.shape[:2] != (camera.height, camera.width):
             method = cv2.INTER_AREA if camera.height < len(background) else cv2.INTER_CUBIC
             background = cv2.resize(background, (camera.width, camera.height), interpolation=method)
-        return cls(head, torso, background=background, camera=camera, runtime=runtime)
+        return cls(head, torso, background=background, camera=camera, runtime=runtime, backend=backend)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -92,15 +100,10 @@ class FrameRenderer:
         """Return frame ``t`` seen by the camera ``c2w`` [4,4], uint8 [H,W,3]."""
         matrix = _float_tensor(c2w).to(self.runtime.device)
         with self.runtime.autocast():
-            picture, _ = compose_frame(
-                self.head,
-                self.torso,
-                cond=conditions[t],
-                c2w=matrix,
-                camera=self.camera,
-                background=self.background,
-            )
-        return to_uint8(picture).cpu().numpy()
+            state = self.head.frame(conditions[t][None])
+        if self.backend is None:
+            self.backend = fastest_backend(self.scene, state, matrix)
+        return self.backend.draw(state, matrix)
 
 
 def _float_tensor(values: np.ndarray | Tensor) -> Tensor:

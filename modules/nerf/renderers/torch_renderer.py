@@ -33,7 +33,7 @@ class RenderConfig(Config):
     max_steps: int = Field(40, ge=1)
     """Most samples kept on one ray; more is slower and hardly sharper."""
     stop_transmittance: float = Field(1e-2, ge=0, lt=1)
-    """A ray ends when less light than this gets through."""
+    """A ray ends at the sample behind which less light than this passes; that sample takes the rest."""
     wave_size: int = Field(16, ge=1)
     """Samples of a ray evaluated together."""
     tile_rays: int = Field(16384, ge=1)
@@ -135,6 +135,7 @@ class TorchRenderer:
             rank=part.rank - start,
             transmittance=transmittance,
             width=self.config.wave_size,
+            stop=self.config.stop_transmittance,
         )
 
     def render_frame(self, state: FrameState, c2w: Tensor, camera: Intrinsics) -> FrameOutput:

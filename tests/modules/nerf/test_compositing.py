@@ -9,9 +9,14 @@ from tests.reference.volume_loops import composite_loop
 from utils.commons.runtime import seeded_generator
 
 
-@given(counts=st.lists(st.integers(0, 9), min_size=1, max_size=6), width=st.integers(1, 4), seed=st.integers(0, 99))
+@given(
+    counts=st.lists(st.integers(0, 9), min_size=1, max_size=6),
+    width=st.integers(1, 4),
+    seed=st.integers(0, 99),
+    stop=st.sampled_from([0.0, 0.2]),
+)
 @settings(max_examples=30, deadline=None)
-def test_waves_equal_the_loop(counts: list[int], width: int, seed: int) -> None:
+def test_waves_equal_the_loop(counts: list[int], width: int, seed: int, stop: float) -> None:
     generator = seeded_generator(seed)
     total = sum(counts)
     optical = 3 * torch.rand(total, generator=generator)
@@ -30,12 +35,13 @@ def test_waves_equal_the_loop(counts: list[int], width: int, seed: int) -> None:
             rank=rank[part] - start,
             transmittance=light,
             width=width,
+            stop=stop,
         )
         light, color, depth = wave.transmittance, color + wave.rgb, depth + wave.depth
         weights[part] = wave.weights
     for ray in range(len(counts)):
         mine = ray_index == ray
-        slow = composite_loop(optical[mine], rgbs[mine], depths[mine])
+        slow = composite_loop(optical[mine], rgbs[mine], depths[mine], stop=stop)
         for fast, expected in zip((weights[mine], color[ray], depth[ray], light[ray]), slow, strict=True):
             torch.testing.assert_close(fast, expected, atol=1e-5, rtol=1e-5)
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from modules.nerf.bounds import carve_by_masks, head_bounds, intrinsics_of
 from modules.nerf.conditions import stored_condition
@@ -11,12 +10,11 @@ from modules.nerf.landmark_warp import LandmarkWarp, close_lips
 from modules.nerf.model import HeadConfig, HeadModel, TorsoConfig, TorsoModel, compose_frame
 from modules.nerf.pose_offsets import PoseOffsets
 from modules.nerf.sampling import camera_rays
+from tests.support.tiny_head import SMALL, camera_of, learn
 from tests.support.tiny_person import write_tiny_person
 from utils.commons.runtime import seeded_generator
 from utils.data.person_store import PersonStore
 from utils.geometry.cameras import Intrinsics
-
-SMALL = {"plane_sizes": (16, 32), "blend_size": 24, "warp_grid_size": 24, "grid_size": 32, "step_size": 0.008}
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +31,6 @@ def make_head(store: PersonStore, **keys: object) -> HeadModel:
     return head
 
 
-def camera_of(store: PersonStore, frame: int) -> Tensor:
-    return torch.tensor(np.asarray(store.c2w[frame]))
-
-
 def test_the_box_holds_head_and_landmarks(store: PersonStore) -> None:
     low, high = head_bounds(store)
     landmarks = torch.tensor(np.asarray(store.lm3d)) / 100
@@ -46,22 +40,7 @@ def test_the_box_holds_head_and_landmarks(store: PersonStore) -> None:
 
 
 def test_a_field_learns_one_frame(store: PersonStore) -> None:
-    head, frame = make_head(store), 3
-    cond = stored_condition(store, frame, window=1, smoothing=5)[None]
-    rows, columns = torch.arange(64).repeat_interleave(64)[::2], torch.arange(64).repeat(64)[::2]
-    rays = camera_rays(camera_of(store, frame)[None], intrinsics_of(store), rows, columns)
-    target = torch.tensor(store.gt(frame)[rows, columns] / 255.0).float()
-    alpha = torch.tensor(store.masks(frame)[rows, columns, 0] / 255.0).float()
-    optimizer = torch.optim.Adam(head.parameters(), 1e-2)
-    for step in range(60):
-        phase = torch.rand(len(rows), generator=seeded_generator(step))
-        seen = head.renderer.render_rays(rays, head.frame(cond), phase=phase)
-        loss = (seen.rgb - target * alpha[:, None]).square().mean() + 0.1 * (seen.opacity - alpha).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    error = (seen.rgb - target * alpha[:, None]).detach().square().mean()
-    assert float(-10 * torch.log10(error)) > 24
+    assert learn(make_head(store), store, steps=60) > 24
 
 
 def test_whole_frames_equal_single_rays(store: PersonStore) -> None:

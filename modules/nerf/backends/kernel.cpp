@@ -1,0 +1,466 @@
+// One frame of a flat person (export.py): march, read planes, small network, blend, torso, background, 8 bits.
+//
+// Compiled at first use by cpp.py with the flags of this machine: plain vectors of 16 floats that any CPU can do, and
+// bf16 dot products where __AVX512BF16__ is set. Rays are taken in tiles; each tile evaluates its samples in waves of a
+// few a ray, packed, so that every layer is a matrix product of many rows.
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <thread>
+#include <vector>
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
+namespace {
+
+typedef float v4 __attribute__((vector_size(16)));
+typedef float v16 __attribute__((vector_size(64)));
+typedef int32_t i16 __attribute__((vector_size(64)));
+#ifdef __AVX512BF16__
+typedef uint16_t elem;
+#else
+typedef float elem;
+#endif
+
+constexpr int TILE = 16, RAYS = TILE * TILE, WAVE = 3, CHUNK = 96;
+constexpr float MAX_OPTICAL = 30.f, MAX_LOG_DENSITY = 8.f, FIRST_LOG_DENSITY = -2.f;
+
+}  // namespace
+
+// Mirrors of the ctypes structures in cpp.py: pointers first, then 4-byte numbers.
+struct Layer {
+    const void *weight;  // fp32 [groups][inputs][16] or bf16 pairs [groups][inputs/2][16][2]
+    const float *bias;   // [groups*16]
+    int32_t inputs, groups;
+};
+struct Person {
+    const float *planes;     // for each level [3][size][size][channels]
+    const int32_t *sizes;    // [levels]
+    const uint8_t *occupied; // bits, x fastest
+    const int32_t *shell;    // occupied cells with a free neighbour
+    Layer first, second, density, color, rgb;
+    int32_t levels, channels, blend_channels, warp_size, blend_size, grid, num_shell, max_steps;
+    int32_t texture_size, torso_grid;
+    float aabb[6], step, stop;
+};
+struct Frame {
+    const float *warp;     // [warp_size][warp_size][4]
+    const float *blend;    // [blend_size][blend_size][blend_channels]
+    const float *bias;     // [first.groups*16] of the first layer, its own and the frame's
+    const float *texture;  // [texture_size][texture_size][4] or none
+    const float *shift;    // [torso_grid][torso_grid][2]
+    const uint8_t *background;  // [height][width][3]
+    float c2w[12], focal, cx, cy;
+    int32_t height, width, threads;
+};
+struct Output {
+    uint8_t *picture;  // [height][width][3] or none
+    float *head;       // [height][width][4] color times opacity, opacity; or none
+    int64_t samples;
+};
+
+namespace {
+
+inline v16 load(const float *p) { v16 v; memcpy(&v, p, 64); return v; }
+inline void store(float *p, v16 v) { memcpy(p, &v, 64); }
+inline v4 load4(const float *p) { v4 v; memcpy(&v, p, 16); return v; }
+inline v16 lesser(v16 a, v16 b) { return a < b ? a : b; }
+inline v16 greater(v16 a, v16 b) { return a > b ? a : b; }
+
+// e^x within 2 ulp for |x| < 87.
+inline v16 exp16(v16 x) {
+    x = lesser(greater(x, v16{} - 87.f), v16{} + 87.f);
+    v16 scaled = x * 1.44269504f;
+    i16 n = __builtin_convertvector(scaled + (scaled < 0.f ? v16{} - .5f : v16{} + .5f), i16);
+    v16 whole = __builtin_convertvector(n, v16);
+    v16 r = x - whole * 0.693359375f + whole * 2.12194440e-4f;
+    v16 p = v16{} + 1.9875691500e-4f;
+    for (float c : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f}) p = p * r + c;
+    p = p * r * r + r + 1.f;
+    i16 bits = (n + 127) << 23;
+    v16 power;
+    memcpy(&power, &bits, 64);
+    return p * power;
+}
+
+// Bilinear reading with the border's value outside: what F.grid_sample does with align_corners and padding "border".
+struct Tap {
+    int offset;  // of the upper left texel, in texels
+    float a, b, c, d;
+};
+inline Tap tap(float x, float y, int size) {
+    const float most = float(size - 1), half = .5f * most;
+    x = std::min(std::max((x + 1.f) * half, 0.f), most);
+    y = std::min(std::max((y + 1.f) * half, 0.f), most);
+    const int column = std::min(int(x), size - 2), row = std::min(int(y), size - 2);
+    const float u = x - column, v = y - row, uv = u * v;
+    return {row * size + column, 1.f - u - v + uv, u - uv, v - uv, uv};
+}
+inline v4 read4(const float *texels, const Tap &t, int channels, int size, int channel) {
+    const float *p = texels + t.offset * channels + channel, *q = p + size * channels;
+    return load4(p) * t.a + load4(p + channels) * t.b + load4(q) * t.c + load4(q + channels) * t.d;
+}
+
+#ifdef __AVX512BF16__
+inline void put4(elem *p, v4 v) {
+    __m128bh packed = _mm_cvtneps_pbh((__m128)v);
+    memcpy(p, &packed, 8);
+}
+inline void put16(elem *p, v16 v) {
+    __m256bh packed = _mm512_cvtneps_pbh((__m512)v);
+    memcpy(p, &packed, 32);
+}
+#else
+inline void put4(elem *p, v4 v) { memcpy(p, &v, 16); }
+inline void put16(elem *p, v16 v) { store(p, v); }
+#endif
+
+// ROWS x (GROUPS*16) outputs in registers; inputs broadcast, weights streamed.
+template <int GROUPS, int ROWS>
+inline void block(const elem *x, int row, const void *weight, int inputs, const float *bias, v16 (&sum)[ROWS][GROUPS]) {
+#pragma GCC unroll 12
+    for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUPS; g++) sum[r][g] = load(bias + 16 * g);
+#ifdef __AVX512BF16__
+    const int pairs = inputs / 2;
+    const __m512i *w = (const __m512i *)weight;
+    for (int k = 0; k < pairs; k++) {
+        __m512i part[GROUPS];
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUPS; g++) part[g] = _mm512_loadu_si512(w + g * pairs + k);
+#pragma GCC unroll 12
+        for (int r = 0; r < ROWS; r++) {
+            int32_t pair;
+            memcpy(&pair, x + r * row + 2 * k, 4);
+            const __m512bh value = (__m512bh)_mm512_set1_epi32(pair);
+#pragma GCC unroll 4
+            for (int g = 0; g < GROUPS; g++)
+                sum[r][g] = (v16)_mm512_dpbf16_ps((__m512)sum[r][g], value, (__m512bh)part[g]);
+        }
+    }
+#else
+    const float *w = (const float *)weight;
+    for (int k = 0; k < inputs; k++) {
+        v16 part[GROUPS];
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUPS; g++) part[g] = load(w + (g * inputs + k) * 16);
+#pragma GCC unroll 12
+        for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 4
+            for (int g = 0; g < GROUPS; g++) sum[r][g] += part[g] * x[r * row + k];
+    }
+#endif
+}
+
+template <int GROUPS, int ROWS, bool RELU, bool FLOAT>
+inline void rows_of(const elem *x, int row, int rows, const Layer &layer, const float *bias, int group, void *y, int out_row) {
+    const char *weight = (const char *)layer.weight + size_t(group) * layer.inputs * 16 * sizeof(elem);
+    for (int r = 0; r < rows; r += ROWS) {
+        v16 sum[ROWS][GROUPS];
+        block<GROUPS, ROWS>(x + r * row, row, weight, layer.inputs, bias + 16 * group, sum);
+#pragma GCC unroll 12
+        for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 4
+            for (int g = 0; g < GROUPS; g++) {
+                const v16 value = RELU ? greater(sum[i][g], v16{}) : sum[i][g];
+                const int at = (r + i) * out_row + (group + g) * 16;
+                if (FLOAT) store((float *)y + at, value);
+                else put16((elem *)y + at, value);
+            }
+    }
+}
+
+// y = x W + bias for rows (a multiple of 12) of x; y is elem, or float where FLOAT.
+template <bool RELU, bool FLOAT>
+void linear(const elem *x, int row, int rows, const Layer &layer, const float *bias, void *y, int out_row) {
+    int group = 0;
+#ifdef __AVX512F__
+    for (; group + 4 <= layer.groups; group += 4) rows_of<4, 6, RELU, FLOAT>(x, row, rows, layer, bias, group, y, out_row);
+    for (; group + 2 <= layer.groups; group += 2) rows_of<2, 12, RELU, FLOAT>(x, row, rows, layer, bias, group, y, out_row);
+    for (; group < layer.groups; group++) rows_of<1, 12, RELU, FLOAT>(x, row, rows, layer, bias, group, y, out_row);
+#else
+    for (; group < layer.groups; group++) rows_of<1, 6, RELU, FLOAT>(x, row, rows, layer, bias, group, y, out_row);
+#endif
+}
+
+struct Ray {
+    float box[3], slope[3];    // position in [-1,1] = box + slope * depth
+    float cell[3], stride[3];  // the same in cells of the grid
+    float length, light, color[3];
+    int k, end, count, pixel;
+};
+
+struct Samples {
+    int number = 0;
+    int ray[RAYS * WAVE];
+    float depth[RAYS * WAVE + CHUNK], light[RAYS * WAVE + CHUNK], rgb[3][RAYS * WAVE + CHUNK];
+};
+
+class Worker {
+    const Person &person;
+    const Frame &frame;
+    std::vector<elem> features, hidden, other, geometry, shade;
+    std::vector<float> density, logits;
+    Samples samples;
+    Ray rays[RAYS];
+    int num_rays = 0;
+
+  public:
+    int64_t evaluated = 0;
+
+    Worker(const Person &p, const Frame &f)
+        : person(p), frame(f), features(CHUNK * p.first.inputs), hidden(CHUNK * p.first.groups * 16),
+          other(CHUNK * p.second.groups * 16), geometry(CHUNK * p.density.groups * 16), shade(CHUNK * p.color.groups * 16),
+          density(CHUNK * p.density.groups * 16), logits(CHUNK * p.rgb.groups * 16) {}
+
+    // Blend what the tile's rays see into head [TILE*TILE][4].
+    void tile(int top, int left, float near, float far, float *head) {
+        begin(top, left, near, far);
+        while (gather()) {
+            for (int start = 0; start < samples.number; start += CHUNK) evaluate(start, std::min(CHUNK, samples.number - start));
+            evaluated += samples.number;
+            composite();
+        }
+        for (int i = 0; i < num_rays; i++) {
+            const Ray &ray = rays[i];
+            float *out = head + 4 * ray.pixel;
+            for (int c = 0; c < 3; c++) out[c] = ray.color[c];
+            out[3] = 1.f - ray.light;
+        }
+    }
+
+  private:
+    void begin(int top, int left, float near, float far) {
+        num_rays = 0;
+        const int bottom = std::min(top + TILE, frame.height), right = std::min(left + TILE, frame.width);
+        for (int row = top; row < bottom; row++)
+            for (int column = left; column < right; column++)
+                if (aim(rays[num_rays], row, column, near, far)) rays[num_rays++].pixel = (row - top) * TILE + column - left;
+    }
+
+    bool aim(Ray &ray, int row, int column, float near, float far) {
+        const float *m = frame.c2w, *low = person.aabb, *high = person.aabb + 3;
+        const float x = (column + .5f - frame.cx) / frame.focal, y = -(row + .5f - frame.cy) / frame.focal;
+        float square = 0.f;
+        near = std::max(near, 0.f);
+        for (int a = 0; a < 3; a++) {
+            const float origin = m[4 * a + 3], d = m[4 * a] * x + m[4 * a + 1] * y - m[4 * a + 2];
+            const float extent = high[a] - low[a], inverse = 1.f / (std::fabs(d) < 1e-9f ? 1e-9f : d);
+            const float one = (low[a] - origin) * inverse, two = (high[a] - origin) * inverse;
+            near = std::max(near, std::min(one, two));
+            far = std::min(far, std::max(one, two));
+            ray.box[a] = (origin - low[a]) * (2.f / extent) - 1.f;
+            ray.slope[a] = d * (2.f / extent);
+            ray.cell[a] = (origin - low[a]) * (person.grid / extent);
+            ray.stride[a] = d * (person.grid / extent);
+            square += d * d;
+        }
+        ray.k = int(std::ceil(near / person.step - .5f));
+        ray.end = int(std::ceil(far / person.step - .5f));
+        ray.length = std::sqrt(square);
+        ray.light = 1.f;
+        ray.count = 0;
+        ray.color[0] = ray.color[1] = ray.color[2] = 0.f;
+        return ray.k < ray.end;
+    }
+
+    bool occupied(const Ray &ray, float depth) const {
+        const int last = person.grid - 1;
+        int cell = 0;
+        for (int a = 2; a >= 0; a--)
+            cell = cell * person.grid + std::min(std::max(int(ray.cell[a] + ray.stride[a] * depth), 0), last);
+        return person.occupied[cell >> 3] >> (cell & 7) & 1;
+    }
+
+    // Collect the next samples of every ray that is still open.
+    bool gather() {
+        samples.number = 0;
+        for (int i = 0; i < num_rays; i++) {
+            Ray &ray = rays[i];
+            if (ray.light <= person.stop) continue;
+            for (int taken = 0; ray.k < ray.end && ray.count < person.max_steps && taken < WAVE; ray.k++) {
+                const float depth = (ray.k + .5f) * person.step;
+                if (!occupied(ray, depth)) continue;
+                samples.ray[samples.number] = i;
+                samples.depth[samples.number++] = depth;
+                ray.count++;
+                taken++;
+            }
+        }
+        return samples.number > 0;
+    }
+
+    void read_features(int start, int row, elem *out) {
+        const Ray &ray = rays[samples.ray[start + row]];
+        const float depth = samples.depth[start + row];
+        float p[3], mx, my;
+        for (int a = 0; a < 3; a++) p[a] = ray.box[a] + ray.slope[a] * depth;
+        mx = p[0], my = p[1];
+        if (person.warp_size) {
+            const v4 shift = read4(frame.warp, tap(p[0], p[1], person.warp_size), 4, person.warp_size, 0);
+            mx -= shift[2], my -= shift[3];
+            p[0] -= shift[0], p[1] -= shift[1];
+        }
+        const float *level = person.planes;
+        const int channels = person.channels;
+        for (int l = 0; l < person.levels; l++) {
+            const int size = person.sizes[l];
+            const Tap taps[3] = {tap(p[0], p[1], size), tap(p[2], p[1], size), tap(p[0], p[2], size)};
+            for (int plane = 0; plane < 3; plane++, level += size * size * channels)
+                for (int c = 0; c < channels; c += 4, out += 4) put4(out, read4(level, taps[plane], channels, size, c));
+        }
+        if (!person.blend_channels) return;
+        const Tap t = tap(mx, my, person.blend_size);
+        for (int c = 0; c < person.blend_channels; c += 4, out += 4)
+            put4(out, read4(frame.blend, t, person.blend_channels, person.blend_size, c));
+    }
+
+    void evaluate(int start, int number) {
+        const int width = person.first.inputs, rows = (number + 11) / 12 * 12;
+        for (int r = 0; r < number; r++) read_features(start, r, features.data() + r * width);
+        const int a = person.first.groups * 16, b = person.second.groups * 16, g = person.density.groups * 16;
+        const int s = person.color.groups * 16, o = person.rgb.groups * 16;
+        linear<true, false>(features.data(), width, rows, person.first, frame.bias, hidden.data(), a);
+        linear<true, false>(hidden.data(), a, rows, person.second, person.second.bias, other.data(), b);
+        linear<false, true>(other.data(), b, rows, person.density, person.density.bias, density.data(), g);
+        for (int i = 0; i < rows * g; i += 16) put16(geometry.data() + i, load(density.data() + i));
+        linear<true, false>(geometry.data(), g, rows, person.color, person.color.bias, shade.data(), s);
+        linear<false, true>(shade.data(), s, rows, person.rgb, person.rgb.bias, logits.data(), o);
+        for (int r = 0; r < number; r++) {
+            samples.light[start + r] = density[r * g];
+            for (int c = 0; c < 3; c++) samples.rgb[c][start + r] = logits[r * o + c];
+        }
+        activate(start, number);
+    }
+
+    void activate(int start, int number) {
+        float length[CHUNK + 16];
+        for (int r = 0; r < number; r++) length[r] = rays[samples.ray[start + r]].length;
+        for (int r = number; r < number + 16 && r < CHUNK + 16; r++) length[r] = 0.f;
+        for (int r = 0; r < number; r += 16) {
+            float *light = samples.light + start + r;
+            const v16 thick = exp16(lesser(load(light) + FIRST_LOG_DENSITY, v16{} + MAX_LOG_DENSITY)) * load(length + r);
+            store(light, exp16(-lesser(thick, v16{} + MAX_OPTICAL)));
+            for (int c = 0; c < 3; c++) {
+                float *value = samples.rgb[c] + start + r;
+                store(value, 1.f / (1.f + exp16(-load(value))));
+            }
+        }
+    }
+
+    void composite() {
+        for (int i = 0; i < samples.number; i++) {
+            Ray &ray = rays[samples.ray[i]];
+            if (ray.light <= person.stop) continue;
+            float light = ray.light * samples.light[i];
+            if (light < person.stop) light = 0.f;
+            const float weight = ray.light - light;
+            for (int c = 0; c < 3; c++) ray.color[c] += weight * samples.rgb[c][i];
+            ray.light = light;
+        }
+    }
+};
+
+// Near and far depth of each tile: the shell of the occupied cells thrown onto the picture.
+void tile_bounds(const Person &person, const Frame &frame, int rows, int columns, std::vector<float> &near, std::vector<float> &far) {
+    near.assign(rows * columns, 1e9f);
+    far.assign(rows * columns, -1e9f);
+    const float *m = frame.c2w, *low = person.aabb, *high = person.aabb + 3;
+    float size[3], square = 0.f;
+    for (int a = 0; a < 3; a++) {
+        size[a] = (high[a] - low[a]) / person.grid;
+        square += size[a] * size[a];
+    }
+    const float radius = .5f * std::sqrt(square);
+    for (int i = 0; i < person.num_shell; i++) {
+        int cell = person.shell[i];
+        float p[3], seen[3];
+        for (int a = 0; a < 3; a++, cell /= person.grid) p[a] = (cell % person.grid + .5f) * size[a] + low[a] - m[4 * a + 3];
+        for (int a = 0; a < 3; a++) seen[a] = p[0] * m[a] + p[1] * m[4 + a] + p[2] * m[8 + a];
+        const float depth = -seen[2];
+        if (depth <= radius) continue;
+        const float u = seen[0] / depth * frame.focal + frame.cx, v = frame.cy - seen[1] / depth * frame.focal;
+        const float reach = 1.5f * frame.focal * radius / (depth - radius) + 1.f;
+        const int left = std::max(int(std::floor((u - reach) / TILE)), 0), right = std::min(int(std::floor((u + reach) / TILE)), columns - 1);
+        const int top = std::max(int(std::floor((v - reach) / TILE)), 0), bottom = std::min(int(std::floor((v + reach) / TILE)), rows - 1);
+        for (int row = top; row <= bottom; row++)
+            for (int column = left; column <= right; column++) {
+                float &n = near[row * columns + column], &f = far[row * columns + column];
+                n = std::min(n, depth - radius - person.step);
+                f = std::max(f, depth + radius + person.step);
+            }
+    }
+}
+
+// Lay a tile of the head over torso and background; write 8 bits.
+void finish(const Person &person, const Frame &frame, int top, int left, const float *head, uint8_t *picture) {
+    const int bottom = std::min(top + TILE, frame.height), right = std::min(left + TILE, frame.width);
+    for (int row = top; row < bottom; row++) {
+        v16 raw[4] = {}, color[4] = {};
+        float lanes[4][TILE] = {};
+        if (frame.texture) {
+            for (int column = left; column < right; column++) {
+                const float x = (column + .5f) * (2.f / frame.width) - 1.f, y = (row + .5f) * (2.f / frame.height) - 1.f;
+                const Tap t = tap(x, y, person.torso_grid);
+                const float *p = frame.shift + 2 * t.offset, *q = p + 2 * person.torso_grid;
+                const float sx = p[0] * t.a + p[2] * t.b + q[0] * t.c + q[2] * t.d;
+                const float sy = p[1] * t.a + p[3] * t.b + q[1] * t.c + q[3] * t.d;
+                const v4 texel = read4(frame.texture, tap(x + sx, y + sy, person.texture_size), 4, person.texture_size, 0);
+                for (int c = 0; c < 4; c++) lanes[c][column - left] = texel[c];
+            }
+            for (int c = 0; c < 4; c++) raw[c] = load(lanes[c]);
+            for (int c = 0; c < 4; c++) color[c] = 1.f / (1.f + exp16(-raw[c]));
+            for (int c = 0; c < 4; c++) store(lanes[c], c < 3 ? color[c] * color[3] : color[c]);
+        }
+        for (int column = left; column < right; column++) {
+            const int i = column - left;
+            const float *front = head + 4 * ((row - top) * TILE + i);
+            const size_t at = 3 * (size_t(row) * frame.width + column);
+            for (int c = 0; c < 3; c++) {
+                float value = frame.background[at + c] * (1.f / 255.f);
+                value = lanes[c][i] + (1.f - lanes[3][i]) * value;
+                value = front[c] + (1.f - front[3]) * value;
+                picture[at + c] = uint8_t(std::min(std::max(value, 0.f), 1.f) * 255.f + .5f);
+            }
+        }
+    }
+}
+
+void copy_head(const Frame &frame, int top, int left, const float *head, float *out) {
+    for (int row = top; row < std::min(top + TILE, frame.height); row++)
+        memcpy(out + 4 * (size_t(row) * frame.width + left), head + 4 * (row - top) * TILE,
+               16 * size_t(std::min(TILE, frame.width - left)));
+}
+
+}  // namespace
+
+extern "C" int gf_uses_bf16() { return sizeof(elem) == 2; }
+
+extern "C" void gf_render(const Person *person, const Frame *frame, Output *output) {
+    const int rows = (frame->height + TILE - 1) / TILE, columns = (frame->width + TILE - 1) / TILE;
+    std::vector<float> near, far;
+    tile_bounds(*person, *frame, rows, columns, near, far);
+    std::atomic<int> next{0};
+    std::atomic<int64_t> total{0};
+    auto work = [&] {
+        Worker worker(*person, *frame);
+        std::vector<float> head(4 * RAYS);
+        for (int tile; (tile = next++) < rows * columns;) {
+            const int top = tile / columns * TILE, left = tile % columns * TILE;
+            std::fill(head.begin(), head.end(), 0.f);
+            if (far[tile] > near[tile]) worker.tile(top, left, near[tile], far[tile], head.data());
+            if (output->head) copy_head(*frame, top, left, head.data(), output->head);
+            if (output->picture) finish(*person, *frame, top, left, head.data(), output->picture);
+        }
+        total += worker.evaluated;
+    };
+    std::vector<std::thread> helpers;
+    for (int i = 1; i < frame->threads; i++) helpers.emplace_back(work);
+    work();
+    for (auto &helper : helpers) helper.join();
+    output->samples = total;
+}
