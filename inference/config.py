@@ -16,6 +16,16 @@ class FilterConfig(Config):
 
     infer_lm3d_outlier_std: float = Field(default=2.5, ge=0)
     """Frames further than this (rms, in std) from the median of their neighbours are interpolated; 0 = off."""
+    infer_calm_bursts: bool = True
+    """Smooth stretches in which jaw and mouth tremble more than they ever do in the person's clip."""
+    infer_remove_drift: bool = True
+    """Take away what carries landmarks slowly further from the mean than they ever are in the person's clip."""
+    infer_fit_range: bool = True
+    """Draw the mouth back to the person's range where it opens more than 1.2 times as wide throughout."""
+    infer_mouth_amplitude: float = Field(default=1.0, ge=0, le=3)
+    """Motion of jaw and mouth away from the closed one is multiplied by this: below 1 mumbles, above 1 overacts."""
+    infer_limit_opening: bool = True
+    """Keep every single frame's mouth within 1.1 times the widest (99.5 %) of the person's clip."""
     infer_lm3d_clamp_std: float = Field(default=3.0, ge=0)
     """Landmarks stay within this many of the person's std (brows and eyes: half of it in x and y); 0 = off."""
     infer_lm3d_lle_percent: float = Field(default=0.0, ge=0, le=1)

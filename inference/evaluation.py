@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from inference.camera_path import CameraPath
-from inference.landmark_filters import contiguous_pieces
+from inference.person_motion import contiguous_pieces
 from inference.pipeline import TalkingHead
 from inference.report import markdown_table, save_figure, save_metrics, save_text, strip
 from inference.scoring import PictureScores, Row, Watched, lips, motion_row, sync_row, watch

@@ -7,17 +7,16 @@ of the specification, but smoothing comes before the blinks (they stay sharp) an
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, median_filter
 
-from inference.blinks import Blinks, find_blinks, inject_natural, inject_period, inject_true
+from inference.blinks import inject_natural, inject_period, inject_true
 from inference.config import FilterConfig
+from inference.mouth_filters import calm_bursts, fit_range, limit_opening, remove_drift, scale_mouth
+from inference.person_motion import PersonMotion
 from inference.voice_activity import runs
 from utils.commons.schema import DataError
-from utils.data.person_store import PersonStore
-from utils.metrics.lipsync import lip_opening
 
 logger = logging.getLogger(__name__)
 
@@ -25,46 +24,6 @@ JAW, BROWS, NOSE, EYES, MOUTH = slice(0, 17), slice(17, 27), slice(27, 36), slic
 UPPER = slice(0, 48)
 """Jaw, brows, nose and eyes: all but the mouth."""
 _LLE_NEIGHBORS, _LLE_CHUNK = 10, 256
-_CLOSED_PERCENT = 5.0
-
-
-@dataclass(frozen=True)
-class PersonMotion:
-    """What the filters know of a person, from the training frames alone."""
-
-    database: np.ndarray
-    """Normalized landmarks of all frames of the clip, [N,68,3] f32."""
-    train_frames: np.ndarray
-    """Frame numbers with a face in the training part."""
-    closed_mouth: np.ndarray
-    """Normalized landmarks [68,3] with the lips closed."""
-    blinks: Blinks
-
-
-def person_motion(store: PersonStore) -> PersonMotion:
-    """Gather what the filters need of a person."""
-    lm3d = np.asarray(store.lm3d, np.float32)
-    normalized = store.normalize_lm3d(lm3d).astype(np.float32)
-    train = store.indices("train")
-    if not len(train):
-        raise DataError(f"{store.root} has no training frame with a face; process the video again")
-    blinks = find_blinks(lm3d, normalized, contiguous_pieces(train, store.manifest.segments))
-    return PersonMotion(normalized, train, closed_mouth(lm3d[train], normalized[train]), blinks)
-
-
-def contiguous_pieces(frames: np.ndarray, segments: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the half-open runs of consecutive frame numbers that no segment border splits."""
-    if not len(frames):
-        return []
-    segment = np.searchsorted([end for _, end in segments], frames, side="right")
-    breaks = np.flatnonzero((np.diff(frames) != 1) | (np.diff(segment) != 0)) + 1
-    return [(int(part[0]), int(part[-1]) + 1) for part in np.split(frames, breaks)]
-
-
-def closed_mouth(lm3d: np.ndarray, normalized: np.ndarray) -> np.ndarray:
-    """Return the mean normalized landmarks [68,3] of the twentieth of the frames whose lips are most closed."""
-    opening = lip_opening(lm3d)
-    return normalized[opening <= np.percentile(opening, _CLOSED_PERCENT)].mean(axis=0)
 
 
 def apply_filters(
@@ -86,7 +45,7 @@ def apply_filters(
         path_frames: Frame of the clip whose head pose each frame shows, [T]; used by blink mode ``gt``.
         seed: Of the random blinks.
     """
-    result = replace_outliers(normalized, config.infer_lm3d_outlier_std)
+    result = _healed(normalized, person, config, speaking)
     result = clamp(result, config.infer_lm3d_clamp_std)
     result = lle(result, person.database[person.train_frames], config.infer_lm3d_lle_percent)
     result = smooth(result, config.infer_lm3d_smooth_sigma, sigma_mouth=config.infer_lm3d_smooth_sigma_mouth)
@@ -101,7 +60,20 @@ def apply_filters(
             speaking, config.infer_close_mouth_fade_frames, min_frames=config.infer_close_mouth_min_frames
         )
         result = close_mouth(result, weight, person.closed_mouth)
-    return result
+    return limit_opening(result, person.habits, person.closed_mouth) if config.infer_limit_opening else result
+
+
+def _healed(normalized: np.ndarray, person: PersonMotion, config: FilterConfig, speaking: np.ndarray) -> np.ndarray:
+    """Return the landmarks without outliers, bursts of jitter, drift and an overall range beyond the person's."""
+    habits, closed = person.habits, person.closed_mouth
+    result = replace_outliers(normalized, config.infer_lm3d_outlier_std)
+    if config.infer_calm_bursts:
+        result = calm_bursts(result, habits.jerk)
+    if config.infer_remove_drift:
+        result = remove_drift(result, habits.slow)
+    if config.infer_fit_range:
+        result = fit_range(result, habits, closed, speaking)
+    return scale_mouth(result, closed, config.infer_mouth_amplitude)
 
 
 def replace_outliers(normalized: np.ndarray, threshold: float) -> np.ndarray:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from inference.landmark_filters import contiguous_pieces
+from inference.mouth_filters import OPEN_MARGIN, OPEN_QUANTILE
+from inference.person_motion import contiguous_pieces
 from inference.scoring import Row
 from modules.syncnet.model import SyncNet
 from modules.syncnet.shift_curve import shift_curve
@@ -16,8 +17,6 @@ from utils.data.person_store import PersonStore
 from utils.metrics.landmark import Pieces, aligned_lmd, closure, jitter, lip_speed, silence_leak
 from utils.metrics.lipsync import MIN_FRAMES, lip_corr, lip_opening, mouth_height, sync_lag
 
-OPEN_QUANTILE, OPEN_MARGIN = 0.995, 1.1
-"""A mouth is too wide beyond the person's own quantile times the margin."""
 _CLOSED_PERCENT = 5.0
 _SIZE = 512
 

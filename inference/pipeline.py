@@ -17,7 +17,8 @@ import numpy as np
 from inference.audio_to_landmarks import SpeechToMotion
 from inference.camera_path import CameraPath, camera_path
 from inference.config import InferConfig
-from inference.landmark_filters import PersonMotion, apply_filters, person_motion
+from inference.landmark_filters import apply_filters
+from inference.person_motion import PersonMotion, person_motion
 from inference.render_video import render_video
 from inference.voice_activity import speech_activity
 from modules.audio import SAMPLES_PER_FRAME

@@ -8,18 +8,17 @@ from inference.config import FilterConfig
 from inference.landmark_filters import (
     EYES,
     MOUTH,
-    PersonMotion,
     apply_filters,
     clamp,
     close_mouth,
-    closed_mouth,
-    contiguous_pieces,
     lle,
     lle_project,
     replace_outliers,
     silence_weight,
     smooth,
 )
+from inference.mouth_filters import mouth_habits
+from inference.person_motion import PersonMotion, closed_mouth, contiguous_pieces
 from utils.commons.schema import DataError
 
 FRAMES = 60
@@ -159,7 +158,10 @@ def test_pieces_end_at_gaps_and_at_segment_borders() -> None:
 @pytest.fixture
 def person(motion: np.ndarray) -> PersonMotion:
     blink = np.full((9, 12, 3), -5.0, np.float32)
-    return PersonMotion(motion, np.arange(50), np.full((68, 3), -2.0, np.float32), Blinks((blink,), 60.0))
+    mean = np.zeros((68, 3), np.float32)
+    mean[36, 0], mean[45, 0], mean[66, 1] = -45, 45, -4
+    habits = mouth_habits(motion, [(0, 50)], mean=mean, std=np.ones((68, 3), np.float32))
+    return PersonMotion(motion, np.arange(50), np.full((68, 3), -2.0, np.float32), Blinks((blink,), 60.0), habits)
 
 
 @pytest.mark.parametrize(
@@ -173,6 +175,8 @@ def person(motion: np.ndarray) -> PersonMotion:
         ({"infer_inject_eye_blink_mode": "natural"}, EYES),
         ({"infer_inject_eye_blink_mode": "gt"}, slice(17, 48)),
         ({"infer_close_mouth_when_sil": True}, MOUTH),
+        ({"infer_calm_bursts": True}, MOUTH),
+        ({"infer_mouth_amplitude": 0.5}, MOUTH),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -182,8 +186,9 @@ def test_every_key_switches_its_own_filter(
     off: dict[str, object] = {
         "infer_lm3d_outlier_std": 0, "infer_lm3d_clamp_std": 0, "infer_lm3d_smooth_sigma": 0,
         "infer_lm3d_smooth_sigma_mouth": 0, "infer_inject_eye_blink_mode": "none", "infer_close_mouth_when_sil": False,
+        "infer_calm_bursts": False, "infer_remove_drift": False, "infer_fit_range": False, "infer_limit_opening": False,
     }  # fmt: skip
-    given = motion + 0.3 * np.random.default_rng(0).standard_normal(motion.shape).astype(np.float32)
+    given = motion + 0.6 * np.random.default_rng(0).standard_normal(motion.shape).astype(np.float32)
     speaking = np.arange(FRAMES) < 30
 
     def run(keys: dict[str, object]) -> np.ndarray:
