@@ -16,7 +16,7 @@ SOURCES = sorted(path for folder in FOLDERS for path in (CODE_ROOT / folder).rgl
 BANNED = {
     r"\.cuda\(": (),
     r"\"cuda:\d\"": (),
-    r"torch\.load\(": ("utils/commons/checkpoint.py",),
+    r"torch\.load\(": ("utils/commons/checkpoint.py", "utils/commons/foreign_checkpoint.py"),
     r"allow_pickle=True": (),
     r"\bimport pickle\b": (),
     r"shell=True": (),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from modules.nerf.fields.torso import TorsoConfig
+from modules.nerf.fields.vanilla import VanillaHeadConfig, VanillaTorsoConfig
 from modules.nerf.model import HeadConfig
 from tasks.base_task import TaskConfig
 
@@ -28,7 +29,7 @@ class RayConfig(TaskConfig):
     """Test frames shown in TensorBoard."""
 
 
-class NerfHeadConfig(RayConfig, HeadConfig):
+class NerfHeadConfig(RayConfig, HeadConfig, VanillaHeadConfig):
     """A head's task."""
 
     run_keys: ClassVar[frozenset[str]] = frozenset({"tile_rays"})
@@ -63,8 +64,11 @@ class NerfHeadConfig(RayConfig, HeadConfig):
     """Weight of squared pose corrections."""
 
 
-class NerfTorsoConfig(RayConfig, TorsoConfig):
+class NerfTorsoConfig(RayConfig, TorsoConfig, VanillaTorsoConfig):
     """A torso's task; the head is frozen."""
+
+    field: Literal["warp", "vanilla"] = "warp"
+    """A learnt picture that a warp moves, or the original's radiance field, which needs a vanilla head."""
 
     head_model_dir: str = ""
     """Experiment of the head; default checkpoints/<video_id>/lm3d_nerf."""

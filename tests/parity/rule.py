@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,18 @@ def reference_weights(module: nn.Module) -> nn.Module:
             )
             tensor.copy_(values.reshape(tensor.shape))
     return module.eval()
+
+
+def reference_tensors(shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+    """Return tensors of these names and shapes; counters are zero."""
+    return {key: _reference_tensor(key, shape) for key, shape in shapes.items()}
+
+
+def _reference_tensor(key: str, shape: Sequence[int]) -> Tensor:
+    if key.endswith("num_batches_tracked"):
+        return torch.zeros((), dtype=torch.int64)
+    values = _scaled(key, len(shape), uniform(int(np.prod(shape)), zlib.crc32(key.encode())), shape)
+    return torch.from_numpy(values).reshape(tuple(shape)).float()
 
 
 def _scaled(key: str, ndim: int, t: np.ndarray, shape: Sequence[int]) -> np.ndarray:

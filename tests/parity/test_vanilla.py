@@ -1,53 +1,18 @@
-"""The vanilla fields and their renderer agree with the published names, shapes and numbers."""
+"""The vanilla fields and their renderer agree with the published numbers, also after the importer."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import pytest
 import torch
-from torch import nn
 
-from modules.nerf.fields.vanilla import (
-    VanillaHead,
-    VanillaHeadConfig,
-    VanillaTorso,
-    VanillaTorsoConfig,
-    frequency_encoding,
-)
+from modules.nerf.fields.vanilla import VanillaHead, VanillaTorso, frequency_encoding
 from modules.nerf.renderers.hierarchical import render_hierarchical, sample_pdf
-from tests.parity.rule import assert_anchor, reference_input, reference_weights
+from tests.parity.conftest import Load
+from tests.parity.networks import anchors
+from tests.parity.rule import assert_anchor, reference_input
 from utils.geometry.cameras import Intrinsics, pixel_rays
 
-HERE = Path(__file__).parent
-ANCHORS: dict[str, Any] = json.loads((HERE / "nerf_anchors.json").read_text(encoding="utf-8"))
-SHAPES: dict[str, dict[str, list[int]]] = json.loads((HERE / "nerf_state_dicts.json").read_text(encoding="utf-8"))
-SPEECH: dict[str, Any] = {"cond_type": "speech", "cond_in_dim": 29, "cond_win_size": 16, "smo_win_size": 8}
-
-
-def build(name: str) -> nn.Module:
-    return {
-        "lm3d_nerf": lambda: VanillaHead(VanillaHeadConfig()),
-        "adnerf": lambda: VanillaHead(VanillaHeadConfig(**SPEECH)),
-        "lm3d_nerf_torso": lambda: VanillaTorso(VanillaTorsoConfig(torso_cond_in_dim=29)),
-        "adnerf_torso": lambda: VanillaTorso(VanillaTorsoConfig(torso_cond_in_dim=29, use_color=False)),
-    }[name]()
-
-
-@pytest.mark.parametrize("name", sorted(SHAPES))
-def test_names_and_shapes_are_the_published_ones(name: str) -> None:
-    state = {key: list(value.shape) for key, value in build(name).state_dict().items()}
-    state.pop("attention_on", None)
-    assert state == SHAPES[name]
-
-
-@pytest.fixture(scope="module")
-def head() -> VanillaHead:
-    head = reference_weights(VanillaHead(VanillaHeadConfig(with_att=True, no_smo_iterations=0)))
-    assert isinstance(head, VanillaHead)
-    return head
+ANCHORS = anchors("nerf")
 
 
 def points() -> tuple[torch.Tensor, torch.Tensor]:
@@ -55,22 +20,29 @@ def points() -> tuple[torch.Tensor, torch.Tensor]:
     return 0.4 * reference_input((6, 5, 3), 310000), view / view.norm(dim=-1, keepdim=True)
 
 
+def head_of(load: Load) -> VanillaHead:
+    head = load("lm3d_nerf")
+    assert isinstance(head, VanillaHead)
+    return head
+
+
 @torch.no_grad()
 def code_of(head: VanillaHead) -> torch.Tensor:
     return head.encode(reference_input((5, 1, 204), 50000)[None])
 
 
-def test_codes_with_and_without_attention_give_the_anchors(head: VanillaHead) -> None:
+def test_codes_with_and_without_attention_give_the_anchors(load: Load) -> None:
+    head = head_of(load)
     assert_anchor(code_of(head)[0], ANCHORS["lm3d_nerf.cond(att)"])
-    plain = VanillaHead(VanillaHeadConfig(smo_win_size=5))
-    reference_weights(plain)
+    head.attention_on.fill_(False)
     with torch.no_grad():
-        alone = plain.encode(reference_input((1, 1, 204), 50000)[None])
+        alone = head.encode(reference_input((1, 1, 204), 50000)[None])
     assert_anchor(alone[0], ANCHORS["lm3d_nerf.cond(no att)"])
 
 
 @pytest.mark.parametrize("name", ["coarse", "fine"])
-def test_head_networks_give_the_anchors(head: VanillaHead, name: str) -> None:
+def test_head_networks_give_the_anchors(load: Load, name: str) -> None:
+    head = head_of(load)
     positions, view = points()
     network = head.model_coarse if name == "coarse" else head.model_fine
     with torch.no_grad():
@@ -78,8 +50,8 @@ def test_head_networks_give_the_anchors(head: VanillaHead, name: str) -> None:
     assert_anchor(raw, ANCHORS[f"lm3d_nerf.{name}"])
 
 
-def test_torso_condition_and_network_give_the_anchors() -> None:
-    torso = reference_weights(build("lm3d_nerf_torso"))
+def test_torso_condition_and_network_give_the_anchors(load: Load) -> None:
+    torso = load("lm3d_nerf_torso")
     assert isinstance(torso, VanillaTorso)
     positions, view = points()
     with torch.no_grad():
@@ -107,22 +79,21 @@ def test_rays_give_the_anchor() -> None:
     assert_anchor(anchor_rays()[1].view(8, 8, 3), ANCHORS["get_rays.d(8x8,f=20)"])
 
 
-def test_hierarchical_rendering_gives_the_anchors(head: VanillaHead) -> None:
+def test_hierarchical_rendering_gives_the_anchors(load: Load) -> None:
+    head = head_of(load)
     origins, directions = anchor_rays()
     sizes = {"n_samples_per_ray": 16, "n_samples_per_ray_fine": 32, "near": 0.3, "far": 0.9}
-    scaled = reference_weights(VanillaHead(VanillaHeadConfig(**sizes)))
-    assert isinstance(scaled, VanillaHead)
     background = 0.5 * reference_input((64, 3), 210000) + 0.5
     with torch.no_grad():
-        for network in (scaled.model_coarse, scaled.model_fine):  # the anchors are of densities ten times as large
+        for network in (head.model_coarse, head.model_fine):  # the anchors are of densities ten times as large
             network.density_out_linear.weight.mul_(10)
             network.density_out_linear.bias.mul_(10)
         coarse, fine = render_hierarchical(
-            (scaled.model_coarse, scaled.model_fine),
+            (head.model_coarse, head.model_fine),
             origins,
             directions,
             code_of(head).expand(64, -1),
-            config=scaled.config,
+            config=head.config.model_copy(update=sizes),
         )
     for name, value in (
         ("rgb_map", fine.over(background)),

@@ -76,13 +76,18 @@ def save_checkpoint(
     """Write state, model and ``best.json``, in this order, then delete all but the ``keep`` newest and the best one."""
     with atomic_path(state_path(work_dir, step)) as temporary:
         torch.save(dict(trainer_state), temporary)
-    with atomic_path(model_path(work_dir, step)) as temporary:
-        tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in model.items()}
-        save_file(tensors, temporary, metadata={"format": "pt", "step": str(step)})
+    save_model(work_dir, step, model)
     if best is not None:
         save_json(work_dir / "best.json", asdict(best))
     _sync_folder(work_dir)
     _prune(work_dir, keep)
+
+
+def save_model(work_dir: Path, step: int, model: Mapping[str, Tensor]) -> None:
+    """Write networks alone: good for inference, not resumed from."""
+    with atomic_path(model_path(work_dir, step)) as temporary:
+        tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in model.items()}
+        save_file(tensors, temporary, metadata={"format": "pt", "step": str(step)})
 
 
 def _sync_folder(folder: Path) -> None:
@@ -199,7 +204,14 @@ def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> 
     Raises:
         DataError: Lists missing, unexpected and differently shaped names.
     """
-    own = module.state_dict()
+    problems = mismatches(module.state_dict(), tensors)
+    if problems:
+        raise DataError(f"{what} belongs to another model ({problems}); use its own config.yaml or train anew")
+    module.load_state_dict(dict(tensors))
+
+
+def mismatches(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:
+    """Return which names are missing, unexpected or of another shape than a module's ``own``; empty if all fit."""
     wrong = [
         f"{name} {list(tensors[name].shape)} instead of {list(tensor.shape)}"
         for name, tensor in own.items()
@@ -210,10 +222,7 @@ def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> 
         "unexpected": [name for name in tensors if name not in own],
         "of another shape": wrong,
     }
-    listed = [f"{kind}: {_listing(found)}" for kind, found in problems.items() if found]
-    if listed:
-        raise DataError(f"{what} belongs to another model ({'; '.join(listed)}); use its own config.yaml or train anew")
-    module.load_state_dict(dict(tensors))
+    return "; ".join(f"{kind}: {_listing(found)}" for kind, found in problems.items() if found)
 
 
 def _listing(names: list[str]) -> str:
