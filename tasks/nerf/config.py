@@ -21,6 +21,8 @@ class RayConfig(TaskConfig):
     """Rays in a step."""
     frames_per_step: int = Field(8, ge=1)
     """Frames these rays come from."""
+    frame_stay_steps: int = Field(4, ge=1)
+    """Steps in which a frame gives rays before another takes its place: pictures are decoded once for all of them."""
     in_rect_percent: float = Field(0.95, ge=0, le=1)
     """Share of the rays inside the rectangle that matters (the head's box; the torso's); the others are everywhere."""
     lr_final_factor: float = Field(0.05, gt=0, le=1)

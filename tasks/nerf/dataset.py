@@ -19,6 +19,8 @@ from utils.data import paths
 from utils.data.person_store import PersonStore
 
 Pictures = dict[str, np.ndarray]
+Decoded = tuple[Pictures, list[Box], list[float]]
+"""Pictures of a frame, boxes in it and the share of rays in each but the last."""
 _SALT = 41
 _HEAD_GROW = 0.06
 _MAX_RARITY = 12.0
@@ -48,22 +50,37 @@ class RayDataset(BatchDataset):
         self.frames = store.indices("train")
         self.frame_weights = torch.ones(len(self.frames), dtype=torch.float64)
         self.background = torch.from_numpy(store.background.copy())
+        self._decoded: dict[int, Decoded] = {}
 
     def __getitem__(self, step: int) -> Batch:
         generator = seeded_generator(self.config.seed, _SALT, step, self.rank)
-        number = self.config.frames_per_step
-        picked = torch.multinomial(self.frame_weights, number, replacement=True, generator=generator)
-        per_frame = max(1, self.config.n_rays // number)
-        parts = [self._rays(int(self.frames[row]), per_frame, generator) for row in picked.tolist()]
+        picked = self.frames_of(step)
+        per_frame = max(1, self.config.n_rays // len(picked))
+        frames = [int(self.frames[row]) for row in picked.tolist()]
+        self._decoded = {frame: self._decoded.get(frame) or self._decode(frame) for frame in frames}
+        parts = [self._rays(frame, per_frame, generator) for frame in frames]
         batch = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
         batch["frame_rows"] = picked
         batch["jitter"] = torch.rand(len(batch["rows"]), generator=generator)
         batch["code_noise"] = torch.randn(batch["cond"].shape, generator=generator)
         return batch
 
-    def _rays(self, frame: int, number: int, generator: torch.Generator) -> Batch:
+    def frames_of(self, step: int) -> Tensor:
+        """Return which training frames a step looks at, [F]: some are new, the others were there in the last steps."""
+        number, stay = self.config.frames_per_step, self.config.frame_stay_steps
+        picked = []
+        for place in range(number):
+            turn = (step + place * stay // number) // stay
+            generator = seeded_generator(self.config.seed, _SALT, self.rank, place, turn)
+            picked.append(torch.multinomial(self.frame_weights, 1, generator=generator))
+        return torch.cat(picked)
+
+    def _decode(self, frame: int) -> Decoded:
         pictures = read_pictures(self.store, frame, self.pictures)
-        boxes, shares = self._boxes(frame, pictures)
+        return pictures, *self._boxes(frame, pictures)
+
+    def _rays(self, frame: int, number: int, generator: torch.Generator) -> Batch:
+        pictures, boxes, shares = self._decoded[frame]
         rows, columns = sample_pixels(boxes, split_rays(number, shares), generator)
         pixels = (rows.numpy(), columns.numpy())
         chosen = {key: torch.from_numpy(picture[pixels]).float() / 255 for key, picture in pictures.items()}

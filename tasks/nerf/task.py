@@ -127,9 +127,8 @@ class NerfHeadTask(RayTask):
         seen = self.head.renderer.render_rays(rays, state, phase=batch["jitter"])
         self.head.occupancy.observe(seen.samples.cells, seen.weights.detach())
         alpha = batch["masks"][:, 0]
-        target = over(batch["gt"] * alpha[:, None], alpha, batch["background"])
         terms = {
-            "mse": mse(over(seen.rgb, seen.opacity, batch["background"]), target),
+            "mse": mse(over(seen.rgb, seen.opacity, batch["background"]), head_alone(batch)),
             "alpha": mse(seen.opacity, alpha),
             "weights_entropy": opacity_entropy(seen.opacity),
             "depth_spread": depth_spread(
@@ -159,8 +158,7 @@ class NerfHeadTask(RayTask):
         )[0]
 
     def target(self, batch: Batch) -> Tensor:
-        alpha = batch["masks"][..., 0]
-        return over(batch["gt"] * alpha[..., None], alpha, batch["background"])
+        return head_alone(batch)
 
 
 class NerfTorsoTask(RayTask):
@@ -230,6 +228,16 @@ class NerfTorsoTask(RayTask):
 
     def target(self, batch: Batch) -> Tensor:
         return batch["gt"]
+
+
+def head_alone(batch: Batch) -> Tensor:
+    """Return the true colors [...,3] without torso: the picture, also in the soft border of hair, else the background.
+
+    The head laid over background or torso then gives the true picture again.
+    """
+    head, torso = batch["masks"].unbind(dim=-1)
+    hidden = torch.where(head > 0, torso, 1.0)
+    return torch.lerp(batch["gt"], batch["background"], hidden[..., None])
 
 
 def thin_rays(batch: Batch, stride: int) -> Batch:

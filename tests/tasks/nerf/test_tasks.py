@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from modules.nerf.renderers.frame_renderer import FrameRenderer
 from tasks.nerf.config import NerfHeadConfig, NerfTorsoConfig
 from tasks.nerf.dataset import rarity
-from tasks.nerf.task import NerfHeadTask, NerfTorsoTask, thin_rays
+from tasks.nerf.task import NerfHeadTask, NerfTorsoTask, head_alone, thin_rays
 from tasks.run import prepare
 from tasks.trainer import train
 from tests.support.tiny_person import write_tiny_person
@@ -134,6 +135,24 @@ def test_batches_are_a_function_of_seed_step_and_rank(root: Path) -> None:
     other = task.train_dataset(rank=1, world_size=2)[4]
     assert all(torch.equal(same[0][key], same[1][key]) for key in same[0])
     assert not torch.equal(same[0]["rows"], other["rows"])
+
+
+def test_frames_stay_some_steps_and_a_batch_does_not_depend_on_those_before(root: Path) -> None:
+    keys = {**HEAD, "frames_per_step": 4, "frame_stay_steps": 2, "rare_frames_weight": 0.0}
+    data = NerfHeadTask(NerfHeadConfig(**keys)).train_dataset(rank=0, world_size=1)
+    batches = [data[step] for step in range(6)]
+    for before, after in itertools.pairwise(batches):
+        assert int((before["frame_rows"] == after["frame_rows"]).sum()) >= 2
+        assert not torch.equal(before["rows"], after["rows"])
+    assert len({int(row) for batch in batches for row in batch["frame_rows"]}) > 4
+    fresh = NerfHeadTask(NerfHeadConfig(**keys)).train_dataset(rank=0, world_size=1)[5]
+    assert all(torch.equal(fresh[key], batches[5][key]) for key in fresh)
+
+
+def test_hair_is_learnt_as_the_picture_shows_it_over_the_background() -> None:
+    masks = torch.tensor([[1.0, 0.0], [0.5, 0.0], [0.6, 0.4], [0.0, 0.7], [0.0, 0.0]])
+    batch = {"masks": masks, "gt": torch.full((5, 3), 0.8), "background": torch.full((5, 3), 0.2)}
+    torch.testing.assert_close(head_alone(batch)[:, 0], torch.tensor([0.8, 0.8, 0.56, 0.2, 0.2]))
 
 
 def test_thinned_batches_keep_every_frame(root: Path) -> None:
