@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ import torch
 from inference.config import InferConfig
 from modules.audio import build_speech_encoder, extract_f0, frames_of
 from modules.audio2motion.model import Audio2MotionVAE
+from modules.audio2motion.windowed import infer_windowed
 from modules.postnet.model import PostNet
 from modules.pretrained import load_pretrained
 from utils.commons.checkpoint import load_best
@@ -82,9 +82,13 @@ class SpeechToMotion:
         """Return landmark deviations [T,68,3] in cm of speech features [2T,C] and, for pitch models, f0 [2T]."""
         features = self._batch(speech)
         mask = torch.ones(1, num_frames, device=self.device)
-        generator = seeded_generator(self.config.seed, _VAE_SALT)
-        options: dict[str, Any] = {"temperature": self.temperature, "generator": generator}
-        motion = self.vae.infer(features, mask, f0=None if f0 is None else self._batch(f0), **options)
+        motion = infer_windowed(
+            self.vae,
+            features,
+            f0=None if f0 is None or not self.vae.config.use_pitch else self._batch(f0),
+            temperature=self.temperature,
+            generator=seeded_generator(self.config.seed, _VAE_SALT),
+        )
         if self.postnet is not None:
             motion = self.postnet(motion, mask, features)
         return motion[0].float().cpu().numpy().reshape(num_frames, 68, 3)

@@ -31,6 +31,7 @@ from inference.scoring import Row
 from inference.voice_activity import speech_activity
 from modules.audio import build_speech_encoder, extract_f0, frames_of
 from modules.audio2motion.model import Audio2MotionVAE
+from modules.audio2motion.windowed import infer_windowed
 from modules.postnet.ridge import SpeechRidge
 from modules.pretrained import load_pretrained
 from modules.syncnet.model import SyncNet
@@ -119,7 +120,7 @@ def vae_predictor(vae: Audio2MotionVAE) -> Predictor:
     @torch.inference_mode()
     def predict(speech: np.ndarray, f0: np.ndarray, num_frames: int) -> np.ndarray:
         rows, pitch = (torch.from_numpy(np.array(a, np.float32))[None] for a in (speech, f0))
-        motion = vae.infer(rows, torch.ones(1, num_frames), f0=pitch if vae.config.use_pitch else None, temperature=0.0)
+        motion = infer_windowed(vae, rows, f0=pitch if vae.config.use_pitch else None, temperature=0.0)
         return motion[0].float().numpy().reshape(num_frames, 68, 3)
 
     return predict
