@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import time
@@ -17,6 +18,7 @@ from tqdm import tqdm
 
 from tasks.base_task import Media, TaskConfig
 from utils.commons.logs import PROGRESS_LOGGER
+from utils.data.atomic import atomic_path
 from utils.media.video import VideoWriter
 
 _progress_log = logging.getLogger(PROGRESS_LOGGER)
@@ -116,6 +118,16 @@ class Monitor:
             for tag, value in values.items():
                 self.writer.add_scalar(tag, value, step)
             self.writer.flush()
+
+    def curve(self, metrics: Mapping[str, float], step: int) -> None:
+        """Add a validation to ``validation_curve.jsonl``, which shows why a checkpoint was chosen."""
+        if not self.active:
+            return
+        path = self.work_dir / "validation_curve.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        kept = [line for line in lines if json.loads(line)["step"] < step]  # an interrupted run may have been further
+        with atomic_path(path) as temporary:
+            temporary.write_text("\n".join([*kept, json.dumps({"step": step, **metrics})]) + "\n", encoding="utf-8")
 
     def media(self, items: list[Media], step: int) -> None:
         """Write images, sounds and films; films also as mp4 under ``validation/``."""

@@ -223,6 +223,7 @@ class Trainer:
             self.monitor.scalars({name if "/" in name else f"val/{name}": v for name, v in metrics.items()}, self.step)
             self.monitor.media(media, self.step)
             logger.info("step %d: %s", self.step, ", ".join(f"{name} {value:.5g}" for name, value in metrics.items()))
+            self.monitor.curve(metrics, self.step)
             new_best = self._new_best(metrics)
         self._share_task_state()
         return new_best

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from modules.layers.conv import ConvBlock1d
+from modules.postnet.nearest import NearestMouths
 from modules.postnet.ridge import SpeechRidge
 from utils.commons.schema import Config
 
@@ -27,6 +30,15 @@ class PostNetConfig(Config):
     person_ridge_share: float = Field(0.0, ge=0, le=1)
     """Share of a linear speech-to-motion map of this person in what the generator refines; the rest is the generic
     model. 0 is the published post-net. 0.5 helps most where there is little video; 1 forgets other voices."""
+    postnet: Literal["net", "ridge", "lle"] = "net"
+    """``net`` learns a correction; ``ridge`` stops at the blend of generic model and linear map; ``lle`` projects that
+    on the person's nearest tracked mouths. The last two are solved, not trained."""
+    postnet_speech_channels: int = Field(0, ge=0)
+    """Channels in which the generator hears the speech itself; 0 is the published post-net, which sees motion alone."""
+    postnet_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the generator's inner channels dropped while training."""
+    postnet_auto_share: bool = False
+    """Let each validation choose how much of the correction counts; with nothing gained, none of it."""
     speech_dim: int = Field(0, ge=0)
     """Channels of the speech features; 0 takes the width of the person's."""
 
@@ -35,6 +47,8 @@ class PostNet(nn.Module):
     """Adds a learnt correction to a sequence of landmark deviations; sees seven frames to both sides."""
 
     config_cls: ClassVar[type[Config]] = PostNetConfig
+    gain: Tensor
+    share: Tensor
 
     def __init__(self, config: PostNetConfig) -> None:
         super().__init__()
@@ -48,33 +62,87 @@ class PostNet(nn.Module):
         if config.postnet_zero_init:
             for parameter in self.block3[-1].parameters():
                 nn.init.zeros_(parameter)
+        if config.postnet_speech_channels:
+            self.speech_in = nn.Sequential(
+                nn.Conv1d(2 * config.speech_dim, config.postnet_speech_channels, 3, padding=1),
+                nn.LeakyReLU(0.2),
+                nn.Conv1d(config.postnet_speech_channels, narrow, 3, padding=1),
+            )
+        self.dropout = nn.Dropout1d(config.postnet_dropout)
         if config.person_ridge_share:
             self.ridge = SpeechRidge(config.speech_dim, LM3D_DIM)
+            self.register_buffer("gain", torch.ones(LM3D_DIM))
+        if config.postnet_auto_share:
+            self.register_buffer("share", torch.ones(()))
+        if config.postnet == "lle":
+            self.nearest = NearestMouths(LM3D_DIM)
 
-    def blend(self, x: Tensor, speech: Tensor | None) -> Tensor:
-        """Return what the generator starts from: generic motion x [B,T,204] averaged with the person's linear map."""
+    @property
+    def needs_speech(self) -> bool:
+        """Whether the speech features must be given."""
+        return bool(self.config.person_ridge_share or self.config.postnet_speech_channels)
+
+    def blend(self, x: Tensor, speech: Tensor | None, ridge: Tensor | None = None) -> Tensor:
+        """Return what the generator starts from: generic motion x [B,T,204] averaged with the person's linear map.
+
+        Args:
+            x: [B,T,204].
+            speech: [B,2T,C].
+            ridge: [B,T,204] the map's motion where it is known already.
+        """
         share = self.config.person_ridge_share
         if not share:
             return x
-        if speech is None:
-            raise ValueError("this post-net has a person_ridge_share and needs the speech features")
-        return (1 - share) * x + share * self.ridge(speech)
+        if ridge is None:
+            assert speech is not None
+            ridge = self.ridge(speech)
+        return ((1 - share) * x + share * ridge) * self.gain
 
-    def forward(self, x: Tensor, y_mask: Tensor | None = None, speech: Tensor | None = None) -> Tensor:
+    def correction(self, x: Tensor, keep: Tensor, speech: Tensor | None) -> Tensor:
+        """Return what the generator adds to x [B,T,204] under a mask [B,T]."""
+        mask = keep[:, None, :]
+        hidden = self.block1(x.transpose(1, 2) * mask)
+        if self.config.postnet_speech_channels:
+            assert speech is not None
+            frames = speech.reshape(len(speech), speech.shape[1] // 2, -1).transpose(1, 2)
+            hidden = hidden + self.speech_in(self.dropout(frames.to(hidden.dtype)))
+        hidden = self.dropout(self.block2(self.dropout(hidden) * mask)) * mask
+        return self.block3(hidden).transpose(1, 2)
+
+    def extremes(
+        self, x: Tensor, y_mask: Tensor, speech: Tensor | None, ridge: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the motion without and with the whole correction, [B,T,204] each; see :meth:`forward`."""
+        keep = y_mask.to(x.dtype)
+        base = self.blend(x, speech, ridge)
+        full = base
+        if self.config.postnet == "net":
+            full = base + self.correction(base, keep, speech)
+        elif self.config.postnet == "lle":
+            full = self.nearest(base)
+        return base * keep[..., None], full * keep[..., None]
+
+    def forward(
+        self, x: Tensor, y_mask: Tensor | None = None, speech: Tensor | None = None, ridge: Tensor | None = None
+    ) -> Tensor:
         """Return the person's deviations [B,T,204] in cm for generic ones; padded frames (mask 0) stay zero.
 
         Args:
             x: Generic deviations, [B,T,204], cm.
             y_mask: 1 = real frame, [B,T]; without it, frames whose absolute sum is zero count as padding.
-            speech: Speech features at 50 Hz, [B,2T,C]; only for models with ``person_ridge_share``.
+            speech: Speech features at 50 Hz, [B,2T,C]; for models that need them (:attr:`needs_speech`).
+            ridge: See :meth:`blend`.
+
+        Raises:
+            ValueError: The speech features are needed and absent.
         """
+        if speech is None and self.needs_speech:
+            raise ValueError("this post-net has a person_ridge_share or hears speech, and needs the speech features")
         keep = (x.abs().sum(-1) > 0).to(x.dtype) if y_mask is None else y_mask.to(x.dtype)
-        mask = keep[:, None, :]
-        x = self.blend(x, speech)
-        hidden = x.transpose(1, 2) * mask
-        hidden = self.block1(hidden) * mask
-        hidden = self.block2(hidden) * mask
-        return (x + self.block3(hidden).transpose(1, 2)) * keep[..., None]
+        base, full = self.extremes(x, keep, speech, ridge)
+        if self.config.postnet_auto_share and not self.training:
+            return base + self.share * (full - base)
+        return full
 
 
 def _block(in_channels: int, out_channels: int, residual: bool = False) -> ConvBlock1d:
@@ -83,6 +151,9 @@ def _block(in_channels: int, out_channels: int, residual: bool = False) -> ConvB
 
 class LandmarkCriticConfig(Config):
     """Shape of the critic."""
+
+    disc_spectral_norm: bool = False
+    """Bound the critic's slope by spectral normalisation: it cannot win by ever larger scores."""
 
     disc_win_frames: int = Field(1, ge=1)
     """Frames the critic sees at once; 1 is the published critic, which judges single frames and knows no motion."""
@@ -104,7 +175,10 @@ class LandmarkCritic(nn.Module):
         layers: list[nn.Module] = []
         for before, after, slope in zip(widths[:-1], widths[1:], _CRITIC_SLOPES, strict=True):
             layers += [nn.Linear(before, after), nn.LeakyReLU(slope), nn.Dropout(config.disc_dropout)]
-        self.backbone = nn.Sequential(*layers, nn.Linear(widths[-1], 1, bias=False))
+        layers.append(nn.Linear(widths[-1], 1, bias=False))
+        if config.disc_spectral_norm:
+            layers = [spectral_norm(layer) if isinstance(layer, nn.Linear) else layer for layer in layers]
+        self.backbone = nn.Sequential(*layers)
 
     def forward(self, windows: Tensor) -> Tensor:
         """Map windows [N,W,204] (or frames [N,204]) to scores [N,1]."""

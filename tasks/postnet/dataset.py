@@ -19,7 +19,7 @@ from utils.data.corpora import CorpusConfig, open_corpus
 from utils.data.person_store import PersonStore
 
 _CONTEXT, _PIECE, _MAX_PIECES = 24, 200, 128
-_RIDGE_PIECE = 1000
+_RIDGE_PIECE, _PARTS = 1000, 8
 
 
 class PersonDataConfig(CorpusConfig):
@@ -54,21 +54,46 @@ def person_clip(store: PersonStore, start: int, end: int) -> MotionClip:
     )
 
 
+def person_spans(store: PersonStore) -> list[tuple[int, int]]:
+    """Return pieces of the training ranges, none longer than 1000 frames."""
+    return [
+        (low, min(low + _RIDGE_PIECE, end))
+        for start, end in store.manifest.train_ranges
+        for low in range(start, end, _RIDGE_PIECE)
+    ]
+
+
 def person_pieces(store: PersonStore) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield (speech, deviations, mask) of pieces of the training ranges, none longer than 1000 frames."""
-    for start, end in store.manifest.train_ranges:
-        for low in range(start, end, _RIDGE_PIECE):
-            high = min(low + _RIDGE_PIECE, end)
-            clip = person_clip(store, low, high)
-            yield clip.speech, clip.deviation, torch.from_numpy(np.array(store.valid[low:high], np.float32))
+    """Yield (speech, deviations, mask) of :func:`person_spans`."""
+    for low, high in person_spans(store):
+        clip = person_clip(store, low, high)
+        yield clip.speech, clip.deviation, torch.from_numpy(np.array(store.valid[low:high], np.float32))
+
+
+def selection_split(ranges: Sequence[tuple[int, int]]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return what the network trains on and what chooses its checkpoint, an eighth of the training ranges.
+
+    The tail of each range, or the last whole ranges where there are eight or more.
+    """
+    if len(ranges) < _PARTS:
+        cuts = [(start, end - (end - start) // _PARTS, end) for start, end in ranges]
+        return [(a, b) for a, b, _ in cuts], [(b, c) for _, b, c in cuts if c > b]
+    total, seen = sum(end - start for start, end in ranges), 0
+    train: list[tuple[int, int]] = []
+    select: list[tuple[int, int]] = []
+    for start, end in ranges:
+        seen += end - start
+        (train if seen <= total * (_PARTS - 1) // _PARTS else select).append((start, end))
+    return train, select
 
 
 class PersonWindows:
     """Random windows of the person's training ranges; no window crosses a cut."""
 
-    def __init__(self, store: PersonStore) -> None:
-        self.store = store
-        self.ranges = [(a, b) for a, b in store.manifest.train_ranges if b - a >= 2]
+    def __init__(self, store: PersonStore, ridge: Tensor | None = None) -> None:
+        """Take the ranges the network trains on; ``ridge`` [N,204] is the linear map's motion of every frame."""
+        self.store, self.ridge = store, ridge
+        self.ranges = [(a, b) for a, b in selection_split(store.manifest.train_ranges)[0] if b - a >= 2]
         if not self.ranges:
             raise DataError(f"{store.root} has no training range of two frames; process a longer video")
         self.lengths = torch.tensor([b - a for a, b in self.ranges])
@@ -84,17 +109,34 @@ class PersonWindows:
         batch = crop_batch([person_clip(self.store, *span) for span in spans], [0] * count, frames)
         for row, (start, end) in enumerate(spans):
             batch["y_mask"][row, : end - start] *= torch.from_numpy(np.array(self.store.valid[start:end], np.float32))
+        if self.ridge is not None:
+            batch["ridge"] = ridge_windows(self.ridge, spans, frames)
         return batch
+
+
+def ridge_windows(ridge: Tensor, spans: Sequence[tuple[int, int]], frames: int) -> Tensor:
+    """Return the windows [B,frames,204] of the linear map's motion [N,204]; the last frame of each goes on."""
+    rows = [torch.arange(start, start + frames).clamp(max=end - 1) for start, end in spans]
+    return ridge[torch.stack(rows)]
 
 
 class PostNetBatches(BatchDataset):
     """Item ``step``: a corpus batch with ``sync_items``/``sync_starts`` [K] and, prefixed ``p_``, a person batch."""
 
-    def __init__(self, config: PersonDataConfig, *, sync_win: int, num_steps: int, seed: int, rank: int) -> None:
+    def __init__(
+        self,
+        config: PersonDataConfig,
+        *,
+        sync_win: int,
+        num_steps: int,
+        seed: int,
+        rank: int,
+        ridge: Tensor | None = None,
+    ) -> None:
         self.config, self.sync_win, self.num_steps, self.salt = config, sync_win, num_steps, (seed, rank)
         self.clips = MotionClips(open_corpus(config, "train"))
         self.weights = self.clips.weights(config.speaker_balance)
-        self.person = PersonWindows(open_person(config))
+        self.person = PersonWindows(open_person(config), ridge)
 
     def __len__(self) -> int:
         return self.num_steps
@@ -112,16 +154,20 @@ class PostNetBatches(BatchDataset):
 
 
 class PersonTest(BatchDataset):
-    """The one validation batch: the test ranges with some frames of context.
+    """The one validation batch: the frames that choose the checkpoint and the test frames, with some of context.
 
-    ``speech`` [N,2L,C], ``f0`` [N,2L], ``y`` [N,L,204], ``y_mask`` [N,L] (1 = exists), ``eval_mask`` [N,L] (1 = a test
-    frame with a face). At most 128 pieces of 200 frames, so memory does not grow with the clip.
+    ``speech`` [N,2L,C], ``f0`` [N,2L], ``y`` [N,L,204], ``y_mask`` [N,L] (1 = exists), ``select_mask`` and
+    ``eval_mask`` [N,L] (1 = a frame with a face that chooses, or tests), ``ridge`` [N,L,204] if known. At most 128
+    pieces of 200 frames each, so memory does not grow with the clip.
     """
 
-    def __init__(self, config: PersonDataConfig) -> None:
-        self.store = open_person(config)
-        self.pieces = _test_pieces(self.store.manifest.segments, self.store.manifest.test_ranges)
-        if not self.pieces:
+    def __init__(self, config: PersonDataConfig, ridge: Tensor | None = None) -> None:
+        self.store, self.ridge = open_person(config), ridge
+        manifest = self.store.manifest
+        select = selection_split(manifest.train_ranges)[1]
+        chosen, tests = (_test_pieces(manifest.segments, ranges) for ranges in (select, manifest.test_ranges))
+        self.pieces, self.num_select = chosen + tests, len(chosen)
+        if not tests:
             raise DataError(f"{self.store.root} has no test frames; process a longer video")
 
     def __len__(self) -> int:
@@ -132,9 +178,14 @@ class PersonTest(BatchDataset):
         clips = [person_clip(self.store, low, high) for low, _, _, high in self.pieces]
         batch = crop_batch(clips, [0] * len(clips), -(-frames // 4) * 4)
         valid = torch.from_numpy(np.array(self.store.valid))
-        batch["eval_mask"] = torch.zeros_like(batch["y_mask"])
+        for name in ("select_mask", "eval_mask"):
+            batch[name] = torch.zeros_like(batch["y_mask"])
         for row, (low, start, end, _) in enumerate(self.pieces):
-            batch["eval_mask"][row, start - low : end - low] = valid[start:end].float()
+            name = "select_mask" if row < self.num_select else "eval_mask"
+            batch[name][row, start - low : end - low] = valid[start:end].float()
+        if self.ridge is not None:
+            spans = [(low, high) for low, _, _, high in self.pieces]
+            batch["ridge"] = ridge_windows(self.ridge, spans, batch["y"].shape[1])
         return batch
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from modules.audio2motion.figures import motion_figures, to_points
 from modules.audio2motion.model import Audio2MotionVAE
 from modules.losses.motion import continuity_loss, masked_mse, sync_loss
 from modules.optim.schedules import schedule
@@ -20,11 +20,14 @@ from modules.postnet.model import (
     lsgan_critic_loss,
     lsgan_generator_loss,
 )
+from modules.postnet.selection import opening_quantiles
 from modules.pretrained import load_pretrained
 from modules.syncnet.model import SyncNet
 from modules.syncnet.pairs import MOUTH, cut_pairs
 from tasks.base_task import BatchDataset, Media, OptimizerSpec, Task, TaskConfig
-from tasks.postnet.dataset import PersonDataConfig, PersonTest, PostNetBatches, open_person, person_pieces
+from tasks.postnet.dataset import PersonDataConfig, PersonTest, PostNetBatches, open_person
+from tasks.postnet.person import solve_person
+from tasks.postnet.validation import SHARES, choose_share, figures_on_test, has_selection, masked_points
 from utils.commons.runtime import seeded_generator
 from utils.data import paths
 from utils.data.clip_motion import SpeechKind, check_same_speech, speech_of_experiment
@@ -60,6 +63,9 @@ class PostNetTaskConfig(TaskConfig, PostNetConfig, LandmarkCriticConfig, PersonD
     """Weight of the squared error of the frame-to-frame change."""
     person_ridge_penalty: float = Field(1000.0, gt=0)
     """How strongly the person's linear map is held back, in frames' worth of evidence."""
+    person_gain: float = Field(0.0, ge=0, le=1)
+    """How much of the missing spread of jaw and mouth is restored in what the generator refines: the mean of what could
+    follow a sound moves less than any of it. Needs person_ridge_share."""
     postnet_lr_schedule: Literal["constant", "cosine"] = "constant"
     """``cosine`` lets both learning rates fall to 0 over the training."""
     postnet_disc_start_steps: int = Field(0, ge=0)
@@ -81,8 +87,6 @@ class PostNetTask(Task):
         super().__init__(config)
         person = open_person(config)
         self.generator, self.critic = PostNet(config), LandmarkCritic(config)
-        if config.person_ridge_share:
-            self.generator.ridge.fit(person_pieces(person), config.person_ridge_penalty)
         self.model = nn.ModuleDict({"generator": self.generator, "discriminator": self.critic})
         self._opening: dict[str, Tensor] = {}
         work_dir = paths.under_work_root(config.audio2motion_work_dir)
@@ -92,6 +96,10 @@ class PostNetTask(Task):
             work_dir = paths.under_work_root(config.syncnet_work_dir)
             self.syncnet, _, _ = load_pretrained(SyncNet, work_dir, ckpt_steps=config.syncnet_ckpt_steps)
         self.neutral = torch.from_numpy(person.lm3d_mean.reshape(-1).copy())
+        self.habits = opening_quantiles(np.asarray(person.lm3d)[person.indices("train")])
+        self.ridge = solve_person(
+            self.generator, vae, person, penalty=config.person_ridge_penalty, restore=config.person_gain
+        )
 
     @classmethod
     def resolve(cls, config: TaskConfig) -> TaskConfig:
@@ -107,7 +115,10 @@ class PostNetTask(Task):
             check_same_speech(kind, speech_of_experiment(config.audio2motion_work_dir))
             if config.syncnet_work_dir:
                 check_same_speech(kind, speech_of_experiment(config.syncnet_work_dir))
-        return config.model_copy(update={"speech_encoder": person.speech_encoder, "speech_dim": person.speech_dim})
+        update: dict[str, object] = {"speech_encoder": person.speech_encoder, "speech_dim": person.speech_dim}
+        if config.postnet != "net":  # solved before the first update
+            update |= {"max_updates": 1, "postnet_lambda_adv": 0.0}
+        return config.model_copy(update=update)
 
     def frozen(self) -> dict[str, nn.Module]:
         return {"audio2motion": self.vae} | ({"syncnet": self.syncnet} if self.syncnet is not None else {})
@@ -127,10 +138,10 @@ class PostNetTask(Task):
 
     def train_dataset(self, *, rank: int, world_size: int) -> BatchDataset:
         c, win = self.config, self.syncnet.config.sync_win_frames if self.syncnet is not None else 0
-        return PostNetBatches(c, sync_win=win, num_steps=c.max_updates, seed=c.seed, rank=rank)
+        return PostNetBatches(c, sync_win=win, num_steps=c.max_updates, seed=c.seed, rank=rank, ridge=self.ridge)
 
     def val_dataset(self) -> BatchDataset:
-        return PersonTest(self.config)
+        return PersonTest(self.config, self.ridge)
 
     def training_step(self, batch: dict[str, Tensor], *, step: int, optimizer: str) -> dict[str, Tensor]:
         if optimizer == "generator":
@@ -160,7 +171,12 @@ class PostNetTask(Task):
     def _generator_terms(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         x, mask, speech = self._generic_motion(batch)
         num_corpus = len(batch["speech"])
-        out = self.generator(x, mask, speech)
+        ridge = None
+        if self.ridge is not None:
+            ridge = torch.cat([self.generator.ridge(batch["speech"]), batch["p_ridge"]])
+        out = self.generator(x, mask, speech, ridge)
+        if self.config.postnet != "net":  # nothing is learnt, but an update needs a gradient
+            out = out + 0 * sum(parameter.sum() for parameter in self.generator.parameters())
         fake, pred = out[:num_corpus], out[num_corpus:]
         batch["fake"] = fake.detach()
         y, y_mask = batch["p_y"], batch["p_y_mask"]
@@ -194,28 +210,39 @@ class PostNetTask(Task):
         return sync_loss(cosine, torch.ones_like(cosine))
 
     def validation_step(self, batch: dict[str, Tensor], *, step: int) -> dict[str, float]:
-        mask, chosen = batch["y_mask"], batch["eval_mask"] > 0
+        mask, speech, ridge, neutral = batch["y_mask"], batch["speech"], batch.get("ridge"), self.neutral
         generator = seeded_generator(self.config.seed)
-        x = self.vae.infer(
-            batch["speech"], mask, f0=batch["f0"], temperature=self.config.infer_temperature, generator=generator
-        )
-        pred = self.generator(x, mask, batch["speech"])
-        counts = chosen.sum(1).tolist()
-        ends = torch.tensor(counts).cumsum(0).tolist()
-        pieces = [(end - count, end) for count, end in zip(counts, ends, strict=True) if count]
-        true, mine, generic = (to_points(value[chosen].cpu(), self.neutral) for value in (batch["y"], pred, x))
-        figures, before = motion_figures(mine, true, pieces), motion_figures(generic, true, pieces)
+        temperature = self.config.infer_temperature
+        x = self.vae.infer(speech, mask, f0=batch["f0"], temperature=temperature, generator=generator)
+        base, full = self.generator.extremes(x, mask, speech, ridge)
+        metrics: dict[str, float] = {}
+        chosen = 1.0
+        if has_selection(batch):
+            shares = SHARES if self.config.postnet_auto_share and self.config.postnet == "net" else (1.0,)
+            chosen, metrics = choose_share(
+                lambda share: base + share * (full - base),
+                batch,
+                neutral=neutral,
+                habits=self.habits,
+                syncnet=self.syncnet,
+                shares=shares,
+            )
+        if self.config.postnet_auto_share:
+            self.generator.share.fill_(chosen)
+        pred = base + chosen * (full - base)
+        figures, before = (figures_on_test(motion, batch, neutral) for motion in (pred, x))
         self._opening = {
-            name: torch.from_numpy(lip_opening(points))
-            for name, points in (("true", true), ("postnet", mine), ("generic", generic))
+            name: torch.from_numpy(lip_opening(masked_points(motion, batch["eval_mask"], neutral)[0]))
+            for name, motion in (("true", batch["y"]), ("postnet", pred), ("generic", x))
         }
-        excess = max(0.0, figures["jitter_ratio"] - 1.5)
         return {
+            "val_loss": metrics.get("score", figures["lmd"]),
+            **{f"select/{name}": value for name, value in metrics.items()},
+            "share": chosen,
             **figures,
             "lip_corr_generic": before["lip_corr"],
             "lmd_generic": before["lmd"],
-            "val_loss": figures["lmd"] + 0.05 * excess,
-            "val_mse": float(masked_mse(pred, batch["y"], batch["eval_mask"])),
+            "val_mse": masked_mse(pred, batch["y"], batch["eval_mask"]).item(),
         }
 
     def validation_media(self, *, step: int) -> list[Media]:

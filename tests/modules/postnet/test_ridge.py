@@ -53,3 +53,22 @@ def test_a_postnet_with_a_ridge_needs_speech() -> None:
     net = PostNet(PostNetConfig(postnet_channels=(8, 8), person_ridge_share=0.5, speech_dim=3))
     with pytest.raises(ValueError, match="needs the speech features"):
         net(torch.zeros(1, 4, 204), torch.ones(1, 4))
+
+
+def test_cross_fitting_predicts_each_block_from_the_others_and_keeps_the_full_fit() -> None:
+    speech, motion = _person()
+    noisy = motion + torch.randn(motion.shape, generator=torch.Generator().manual_seed(1))
+    mask = torch.ones(len(motion))
+    mask[::7] = 0
+    pieces = [(speech[:360], noisy[:180], mask[:180]), (speech[360:], noisy[180:], mask[180:])]
+    ridge, plain, other = SpeechRidge(3, 204), SpeechRidge(3, 204), SpeechRidge(3, 204)
+    honest = torch.cat(ridge.cross_fit(pieces, 5.0, 4))
+    plain.fit(pieces, 5.0)
+    torch.testing.assert_close(ridge.weight, plain.weight, atol=1e-4, rtol=1e-4)
+    keep = mask.clone()
+    keep[100:200] = 0  # the second of four blocks of 100 frames
+    other.fit([(speech[:360], noisy[:180], keep[:180]), (speech[360:], noisy[180:], keep[180:])], 5.0)
+    inside = torch.tensor([i for i in range(101, 199) if i not in (179, 180)])
+    torch.testing.assert_close(honest[inside], other(speech[None])[0][inside], atol=1e-3, rtol=1e-3)
+    seen = mask > 0
+    assert (honest - noisy)[seen].square().mean() > (ridge(speech[None])[0] - noisy)[seen].square().mean()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
-from tasks.postnet.dataset import PersonTest, PersonWindows, open_person
+from tasks.postnet.dataset import PersonTest, PersonWindows, open_person, selection_split
 from tasks.postnet.task import PostNetTask
+from tasks.trainer import train
 from tests.support.motion_root import train_experts, write_data
 from tests.support.motion_runs import assert_resume_is_exact, post_config
 from tests.support.tiny_person import write_tiny_person
+from utils.commons.checkpoint import load_model
 from utils.commons.runtime import seeded_generator
 from utils.commons.schema import DataError
 
@@ -93,9 +96,67 @@ def test_validation_looks_at_the_test_frames_with_context() -> None:
     store, batch = open_person(config), PersonTest(config)[0]  # type: ignore[arg-type]
     assert int(batch["eval_mask"].sum()) == len(store.indices("test"))
     assert batch["y_mask"].sum() > batch["eval_mask"].sum()
-    first = int(batch["eval_mask"][0].argmax())
+    row = int(batch["eval_mask"].sum(1).argmax())
+    first = int(batch["eval_mask"][row].argmax())
     truth = store.lm3d[store.indices("test")[0]] - store.lm3d_mean
-    torch.testing.assert_close(batch["y"][0, first], torch.from_numpy(truth.reshape(-1)))
+    torch.testing.assert_close(batch["y"][row, first], torch.from_numpy(truth.reshape(-1)))
+
+
+def test_the_frames_that_choose_are_neither_trained_on_nor_tested() -> None:
+    config = post_config()
+    store, batch = open_person(config), PersonTest(config)[0]  # type: ignore[arg-type]
+    train, select = selection_split(store.manifest.train_ranges)
+    assert not (batch["select_mask"] * batch["eval_mask"]).any()
+    assert int(batch["select_mask"].sum()) == sum(b - a for a, b in select) == 18
+    assert PersonWindows(store).ranges == train == [(0, 127)]
+    many = [(10 * i, 10 * i + 10) for i in range(16)]
+    assert selection_split(many) == (many[:14], many[14:])
+
+
+@pytest.mark.parametrize("kind", ["ridge", "lle"])
+def test_a_solved_postnet_needs_one_update_and_learns_nothing(kind: str, tmp_path: Path) -> None:
+    config = post_config(postnet=kind, person_ridge_share=0.5, person_gain=0.5, max_updates=50)
+    assert config.max_updates == 1
+    task = PostNetTask(config)  # type: ignore[arg-type]
+    train(PostNetTask, config, tmp_path / "solved")
+    tensors, step = load_model(tmp_path / "solved")
+    assert step == 1
+    for name, tensor in task.generator.named_buffers():
+        if name.startswith(("ridge", "gain", "nearest")):
+            torch.testing.assert_close(tensors[f"generator.{name}"], tensor, atol=0, rtol=0)
+    figures = task.validation_step(task.val_dataset()[0], step=0)
+    assert figures["lmd"] < 0.7 * figures["lmd_generic"]
+
+
+def test_a_useless_correction_gets_no_share_and_the_curve_is_kept(tmp_path: Path) -> None:
+    config = post_config(
+        person_ridge_share=0.6, postnet_auto_share=True, postnet_lambda_adv=0.0, postnet_lambda_sync=0.0, max_updates=4
+    )
+    task = PostNetTask(config)  # type: ignore[arg-type]
+    batch = task.val_dataset()[0]
+    with torch.no_grad():
+        task.generator.block3[-1].weight.normal_(std=1.0)
+    task.model.eval()
+    figures = task.validation_step(batch, step=0)
+    assert figures["share"] == 0
+    assert float(task.generator.share) == 0
+    x = torch.zeros_like(batch["y"])
+    base, _ = task.generator.extremes(x, batch["y_mask"], batch["speech"])
+    torch.testing.assert_close(task.generator(x, batch["y_mask"], batch["speech"]), base)
+    train(PostNetTask, config, tmp_path / "curve")
+    lines = [json.loads(line) for line in (tmp_path / "curve" / "validation_curve.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [4]
+    assert {"select/lips", "select/score", "share", "lip_corr"} <= lines[0].keys()
+
+
+def test_the_gain_restores_the_spread_of_the_lower_face_alone() -> None:
+    plain, restored = (
+        PostNetTask(post_config(person_ridge_share=1.0, person_gain=gain)).generator.gain for gain in (0.0, 1.0)
+    )  # type: ignore[arg-type]
+    assert (plain == 1).all()
+    assert (restored[51:144] == 1).all()
+    assert restored[144:].max() > 1
+    assert restored.min() >= 1
 
 
 def test_a_person_with_other_speech_features_is_refused_by_name(root: Path) -> None:
