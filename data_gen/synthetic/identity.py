@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_gen.synthetic.assets import FloatArray, HeadAsset
+from modules.face.morphable.head_asset import FloatArray, HeadAsset
 
 Rgb = tuple[float, float, float]
 EYE_CENTER = np.array([0.0, 0.728, 0.125], np.float32)

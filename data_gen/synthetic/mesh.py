@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from data_gen.synthetic.assets import FloatArray, HeadAsset, IntArray
 from data_gen.synthetic.identity import Identity
+from modules.face.morphable.head_asset import FloatArray, HeadAsset, IntArray
 
 Array = npt.NDArray[Any]
 LAYERS = ("head", "body", "mouth", "eye", "teeth", "tongue", "lash", "hair", "cloth")

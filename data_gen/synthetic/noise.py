@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from data_gen.synthetic.assets import FloatArray
+from modules.face.morphable.head_asset import FloatArray
 
 _CELLS = 32
 

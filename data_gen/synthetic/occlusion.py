@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from data_gen.synthetic import rasterizer
-from data_gen.synthetic.assets import FloatArray, HeadAsset
 from data_gen.synthetic.mesh import LAYERS, DrawMesh, smoothstep
+from modules.face.morphable.head_asset import FloatArray, HeadAsset
 
 _DIRECTIONS, _MAP_SIZE, _BIAS_M = 64, 320, 0.0035
 

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from data_gen.synthetic import rasterizer
-from data_gen.synthetic.assets import FloatArray, HeadAsset, IntArray, load_head
 from data_gen.synthetic.identity import Identity, identity_of, identity_vertices
 from data_gen.synthetic.landmarks import landmark_indices
 from data_gen.synthetic.mesh import LAYERS, DrawMesh, build_mesh, curtain_faces, curtain_vertices, hair_height
 from data_gen.synthetic.noise import Noise
 from data_gen.synthetic.occlusion import ambient_occlusion
 from data_gen.synthetic.texture import Texture, paint_layers
+from modules.face.morphable.head_asset import FloatArray, HeadAsset, IntArray, load_head
 
 DoubleArray = npt.NDArray[np.float64]
 HEAD_ORIGIN = np.array([0.0, 0.725, 0.03], np.float32)

@@ -20,11 +20,11 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from data_gen.synthetic import motion, visemes
-from data_gen.synthetic.assets import load_head
 from data_gen.synthetic.identity import identity_of
 from data_gen.synthetic.render import FOCAL_PER_HEIGHT, Frame, Pose, Renderer, load_person, paint_background
 from data_gen.synthetic.sentences import draw_sentences
 from modules.audio import synthetic_speech as speech
+from modules.face.morphable.head_asset import load_head
 from utils.data.atomic import atomic_dir
 from utils.media.audio import save_wav
 from utils.media.video import VideoWriter

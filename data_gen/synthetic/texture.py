@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
-from data_gen.synthetic.assets import FloatArray, HeadAsset
 from data_gen.synthetic.identity import Identity, Rgb
 from data_gen.synthetic.landmarks import landmark_indices
 from data_gen.synthetic.mesh import LAYERS, DrawMesh, ear_share, hair_height, smoothstep
 from data_gen.synthetic.noise import Noise
 from data_gen.synthetic.rasterizer import visible_faces
+from modules.face.morphable.head_asset import FloatArray, HeadAsset
 
 Texture = npt.NDArray[np.uint8]
 

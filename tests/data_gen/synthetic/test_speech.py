@@ -7,12 +7,12 @@ import time
 import numpy as np
 import pytest
 
-from data_gen.synthetic.assets import load_head
 from data_gen.synthetic.motion import face_actions, smooth_noise
 from data_gen.synthetic.sentences import ENGLISH, draw_sentences
 from data_gen.synthetic.subject import speak
 from data_gen.synthetic.visemes import CHANNELS, mouth_channels, visemes_of
 from modules.audio.synthetic_speech import SAMPLE_RATE_HZ, Phone, VoiceError, check_voice, synthesize
+from modules.face.morphable.head_asset import load_head
 
 
 def test_a_voice_says_the_same_samples_whatever_was_said_before() -> None:

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from data_gen.synthetic.assets import load_head
 from data_gen.synthetic.identity import identity_of, identity_vertices
 from data_gen.synthetic.landmarks import INNER_LIPS, landmark_indices
 from data_gen.synthetic.render import FOCAL_PER_HEIGHT, project
 from data_gen.synthetic.subject import FPS, SubjectResult, SubjectSpec, generate_subject
 from data_gen.synthetic.visemes import visemes_of
+from modules.face.morphable.head_asset import load_head
 
 TEXT = "Papa, my mama bought a baby lamb. Bob and Pam hop among the palms."
 MEDIAPIPE_68 = [
