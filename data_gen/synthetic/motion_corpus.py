@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_gen.synthetic import subject
-from data_gen.synthetic.assets import FloatArray, HeadAsset, load_head
 from data_gen.synthetic.identity import identity_of, identity_vertices
 from data_gen.synthetic.landmarks import landmark_indices
 from data_gen.synthetic.render import HEAD_ORIGIN
 from modules.audio import SAMPLES_PER_FRAME, build_speech_encoder, extract_f0
 from modules.audio.augment import augment, resample_motion
 from modules.audio.synthetic_speech import VOICES, variants
+from modules.face.morphable.head_asset import FloatArray, HeadAsset, load_head
 from utils.commons.schema import ConfigError
 from utils.data.clip_store import Clip, write_corpus
 from utils.data.paths import binary_corpus
