@@ -82,7 +82,7 @@ class FlatTorso:
     texture: np.ndarray
     """[size,size,4] before the sigmoid."""
     shift: np.ndarray
-    """[nodes,nodes,2] in picture units."""
+    """[nodes,nodes,4] in picture units: x, y and two idle."""
 
 
 def flatten_head(head: HeadModel) -> FlatHead:
@@ -130,7 +130,7 @@ def flatten_frame(head: HeadModel, state: FrameState) -> FlatFrame:
 def flatten_torso(torso: TorsoModel, poses: Tensor) -> FlatTorso:
     """Return the torso seen with the head at one pose [1,6] as arrays."""
     state = torso.field.frame(poses)
-    return FlatTorso(texture=_texels(state.textures[0])[0], shift=_array(state.warps[0][0].permute(1, 2, 0)))
+    return FlatTorso(texture=_texels(state.textures[0])[0], shift=_texels(state.warps[0])[0])
 
 
 def occupied_shell(occupancy: OccupancyGrid) -> np.ndarray:

@@ -18,6 +18,7 @@ namespace {
 
 typedef float v4 __attribute__((vector_size(16)));
 typedef float v16 __attribute__((vector_size(64)));
+typedef int32_t i4 __attribute__((vector_size(16)));
 typedef int32_t i16 __attribute__((vector_size(64)));
 #ifdef __AVX512BF16__
 typedef uint16_t elem;
@@ -51,7 +52,7 @@ struct Frame {
     const float *blend;    // [blend_size][blend_size][blend_channels]
     const float *bias;     // [first.groups*16] of the first layer, its own and the frame's
     const float *texture;  // [texture_size][texture_size][4] or none
-    const float *shift;    // [torso_grid][torso_grid][2]
+    const float *shift;    // [torso_grid][torso_grid][4]: x, y and two idle
     const uint8_t *background;  // [height][width][3]
     float c2w[12], focal, cx, cy;
     int32_t height, width, threads;
@@ -67,6 +68,8 @@ namespace {
 inline v16 load(const float *p) { v16 v; memcpy(&v, p, 64); return v; }
 inline void store(float *p, v16 v) { memcpy(p, &v, 64); }
 inline v4 load4(const float *p) { v4 v; memcpy(&v, p, 16); return v; }
+inline v4 lesser4(v4 a, v4 b) { return a < b ? a : b; }
+inline v4 greater4(v4 a, v4 b) { return a > b ? a : b; }
 inline v16 lesser(v16 a, v16 b) { return a < b ? a : b; }
 inline v16 greater(v16 a, v16 b) { return a > b ? a : b; }
 
@@ -87,21 +90,24 @@ inline v16 exp16(v16 x) {
 }
 
 // Bilinear reading with the border's value outside: what F.grid_sample does with align_corners and padding "border".
-struct Tap {
-    int offset;  // of the upper left texel, in texels
-    float a, b, c, d;
+// Along one axis: the lower node and the way to the next.
+struct Nodes {
+    i4 low;
+    v4 way;
 };
-inline Tap tap(float x, float y, int size) {
+inline Nodes nodes_of(v4 position, int size) {
     const float most = float(size - 1), half = .5f * most;
-    x = std::min(std::max((x + 1.f) * half, 0.f), most);
-    y = std::min(std::max((y + 1.f) * half, 0.f), most);
-    const int column = std::min(int(x), size - 2), row = std::min(int(y), size - 2);
-    const float u = x - column, v = y - row, uv = u * v;
-    return {row * size + column, 1.f - u - v + uv, u - uv, v - uv, uv};
+    const v4 x = lesser4(greater4(position * half + half, v4{}), v4{} + most);
+    i4 low = __builtin_convertvector(x, i4);
+    low = low < size - 2 ? low : i4{} + (size - 2);
+    return {low, x - __builtin_convertvector(low, v4)};
 }
-inline v4 read4(const float *texels, const Tap &t, int channels, int size, int channel) {
-    const float *p = texels + t.offset * channels + channel, *q = p + size * channels;
-    return load4(p) * t.a + load4(p + channels) * t.b + load4(q) * t.c + load4(q + channels) * t.d;
+// The four values from `channel` on of a plane [size][size][channels] between (column, row) and their neighbours.
+inline v4 read4(const float *texels, int channels, int size, int column, int row, float u, float v) {
+    const float *p = texels + (row * size + column) * channels, *q = p + size * channels;
+    const v4 left = load4(p), right = load4(p + channels), left_below = load4(q), right_below = load4(q + channels);
+    const v4 above = left + v * (left_below - left), next = right + v * (right_below - right);
+    return above + u * (next - above);
 }
 
 #ifdef __AVX512BF16__
@@ -188,7 +194,7 @@ void linear(const elem *x, int row, int rows, const Layer &layer, const float *b
 }
 
 struct Ray {
-    float box[3], slope[3];    // position in [-1,1] = box + slope * depth
+    float box[4], slope[4];    // position in [-1,1] = box + slope * depth; the fourth is 0
     float cell[3], stride[3];  // the same in cells of the grid
     float length, light, color[3];
     int k, end, count, pixel;
@@ -259,6 +265,7 @@ class Worker {
             ray.stride[a] = d * (person.grid / extent);
             square += d * d;
         }
+        ray.box[3] = ray.slope[3] = 0.f;
         ray.k = int(std::ceil(near / person.step - .5f));
         ray.end = int(std::ceil(far / person.step - .5f));
         ray.length = std::sqrt(square);
@@ -297,26 +304,30 @@ class Worker {
     void read_features(int start, int row, elem *out) {
         const Ray &ray = rays[samples.ray[start + row]];
         const float depth = samples.depth[start + row];
-        float p[3], mx, my;
-        for (int a = 0; a < 3; a++) p[a] = ray.box[a] + ray.slope[a] * depth;
-        mx = p[0], my = p[1];
-        if (person.warp_size) {
-            const v4 shift = read4(frame.warp, tap(p[0], p[1], person.warp_size), 4, person.warp_size, 0);
-            mx -= shift[2], my -= shift[3];
-            p[0] -= shift[0], p[1] -= shift[1];
+        v4 p = load4(ray.box) + load4(ray.slope) * depth, mixing = p;
+        if (const int size = person.warp_size) {
+            const Nodes n = nodes_of(p, size);
+            const v4 shift = read4(frame.warp, 4, size, n.low[0], n.low[1], n.way[0], n.way[1]);
+            mixing -= v4{shift[2], shift[3], 0.f, 0.f};
+            p -= v4{shift[0], shift[1], 0.f, 0.f};
         }
         const float *level = person.planes;
         const int channels = person.channels;
         for (int l = 0; l < person.levels; l++) {
-            const int size = person.sizes[l];
-            const Tap taps[3] = {tap(p[0], p[1], size), tap(p[2], p[1], size), tap(p[0], p[2], size)};
-            for (int plane = 0; plane < 3; plane++, level += size * size * channels)
-                for (int c = 0; c < channels; c += 4, out += 4) put4(out, read4(level, taps[plane], channels, size, c));
+            const int size = person.sizes[l], plane = size * size * channels;
+            const Nodes n = nodes_of(p, size);
+            const int x = n.low[0], y = n.low[1], z = n.low[2];
+            const float u = n.way[0], v = n.way[1], w = n.way[2];
+            for (int c = 0; c < channels; c += 4, out += 4) put4(out, read4(level + c, channels, size, x, y, u, v));
+            for (int c = 0; c < channels; c += 4, out += 4) put4(out, read4(level + plane + c, channels, size, z, y, w, v));
+            for (int c = 0; c < channels; c += 4, out += 4) put4(out, read4(level + 2 * plane + c, channels, size, x, z, u, w));
+            level += 3 * plane;
         }
-        if (!person.blend_channels) return;
-        const Tap t = tap(mx, my, person.blend_size);
-        for (int c = 0; c < person.blend_channels; c += 4, out += 4)
-            put4(out, read4(frame.blend, t, person.blend_channels, person.blend_size, c));
+        const int channels_mixed = person.blend_channels, size = person.blend_size;
+        if (!channels_mixed) return;
+        const Nodes n = nodes_of(mixing, size);
+        for (int c = 0; c < channels_mixed; c += 4, out += 4)
+            put4(out, read4(frame.blend + c, channels_mixed, size, n.low[0], n.low[1], n.way[0], n.way[1]));
     }
 
     void evaluate(int start, int number) {
@@ -405,11 +416,11 @@ void finish(const Person &person, const Frame &frame, int top, int left, const f
         if (frame.texture) {
             for (int column = left; column < right; column++) {
                 const float x = (column + .5f) * (2.f / frame.width) - 1.f, y = (row + .5f) * (2.f / frame.height) - 1.f;
-                const Tap t = tap(x, y, person.torso_grid);
-                const float *p = frame.shift + 2 * t.offset, *q = p + 2 * person.torso_grid;
-                const float sx = p[0] * t.a + p[2] * t.b + q[0] * t.c + q[2] * t.d;
-                const float sy = p[1] * t.a + p[3] * t.b + q[1] * t.c + q[3] * t.d;
-                const v4 texel = read4(frame.texture, tap(x + sx, y + sy, person.texture_size), 4, person.texture_size, 0);
+                const v4 at{x, y, 0.f, 0.f};
+                const Nodes n = nodes_of(at, person.torso_grid);
+                const v4 shift = read4(frame.shift, 4, person.torso_grid, n.low[0], n.low[1], n.way[0], n.way[1]);
+                const Nodes t = nodes_of(at + v4{shift[0], shift[1], 0.f, 0.f}, person.texture_size);
+                const v4 texel = read4(frame.texture, 4, person.texture_size, t.low[0], t.low[1], t.way[0], t.way[1]);
                 for (int c = 0; c < 4; c++) lanes[c][column - left] = texel[c];
             }
             for (int c = 0; c < 4; c++) raw[c] = load(lanes[c]);
