@@ -74,7 +74,7 @@ class LandmarkTest:
         """Measure a predictor on the test frames of the person's own sound; timing over the whole clip."""
         store = self.store
         deviations = predictor(np.asarray(store.speech), np.asarray(store.f0), len(store))
-        lm3d = deviations + store.lm3d_mean
+        lm3d = deviations + store.lm3d_neutral
         if filters:
             path = CameraPath(np.arange(len(store)), np.asarray(store.c2w))
             lm3d = self.head.filtered(deviations, self.wav, path)
@@ -86,7 +86,7 @@ class LandmarkTest:
         row = truth_row(pred, true, pieces=self.pieces, speaking=self.speaking[frames], mouth=self.mouth)
         row |= timing_row(lm3d, self.wav, self.segments)
         if self.judge is not None:
-            row |= judged_row(self.judge, np.asarray(store.speech), lm3d - store.lm3d_mean, self.segments)
+            row |= judged_row(self.judge, np.asarray(store.speech), lm3d - store.lm3d_neutral, self.segments)
         return row
 
     def foreign(self, title: str, predictor: Predictor, wav: np.ndarray, *, filters: bool) -> None:
@@ -94,14 +94,14 @@ class LandmarkTest:
         encoder = build_speech_encoder(self.store.manifest.speech_encoder)
         speech, frames = encoder.encode(wav), frames_of(len(wav))
         deviations = predictor(speech, extract_f0(wav), frames)
-        lm3d = deviations + self.store.lm3d_mean
+        lm3d = deviations + self.store.lm3d_neutral
         if filters:
             lm3d = self.head.filtered(deviations, wav, self.head.path(frames))
         pieces = [(0, frames)]
         row = motion_row(lm3d, pieces=pieces, speaking=speech_activity(wav, frames), mouth=self.mouth)
         row |= timing_row(lm3d, wav)
         if self.judge is not None:
-            row |= judged_row(self.judge, speech, lm3d - self.store.lm3d_mean, pieces)
+            row |= judged_row(self.judge, speech, lm3d - self.store.lm3d_neutral, pieces)
         self.rows[title] = row
 
     def articulation(self, title: str, predictor: Predictor) -> None:
@@ -109,7 +109,7 @@ class LandmarkTest:
         encoder = build_speech_encoder(self.store.manifest.speech_encoder)
 
         def landmarks(wav: np.ndarray) -> np.ndarray:
-            return predictor(encoder.encode(wav), extract_f0(wav), frames_of(len(wav))) + self.store.lm3d_mean
+            return predictor(encoder.encode(wav), extract_f0(wav), frames_of(len(wav))) + self.store.lm3d_neutral
 
         self.rows[title] = self.rows[title] | articulation_row(landmarks)
 
@@ -136,7 +136,7 @@ def ridge_predictor(store: PersonStore) -> Predictor:
             for low in range(start, end, _RIDGE_PIECE):
                 high = min(end, low + _RIDGE_PIECE)
                 speech = np.array(store.speech[2 * low : 2 * high], np.float32)
-                motion = (np.array(store.lm3d[low:high], np.float32) - store.lm3d_mean).reshape(high - low, -1)
+                motion = (np.array(store.lm3d[low:high], np.float32) - store.lm3d_neutral).reshape(high - low, -1)
                 valid = np.array(store.valid[low:high], np.float32)
                 found.append((torch.from_numpy(speech), torch.from_numpy(motion), torch.from_numpy(valid)))
         return found

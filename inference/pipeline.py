@@ -130,7 +130,7 @@ class TalkingHead:
         """Return absolute landmarks [T,68,3] in cm after the filters of the configuration."""
         std, mean = self.store.lm3d_std, self.store.lm3d_mean
         normalized = apply_filters(
-            deviations / std,
+            (deviations + (self.store.lm3d_neutral - mean)) / std,
             self.person,
             self.config,
             speaking=speech_activity(speech, len(deviations)),

@@ -46,7 +46,7 @@ def open_person(config: PersonDataConfig) -> PersonStore:
 
 def person_clip(store: PersonStore, start: int, end: int) -> MotionClip:
     """Return a frame range of the person as deviations from the person's own mean."""
-    deviation = np.asarray(store.lm3d[start:end], np.float32) - store.lm3d_mean
+    deviation = np.asarray(store.lm3d[start:end], np.float32) - store.lm3d_neutral
     return MotionClip(
         deviation=torch.from_numpy(deviation.reshape(end - start, -1)),
         speech=torch.from_numpy(np.array(store.speech[2 * start : 2 * end], np.float32)),

@@ -95,7 +95,7 @@ class PostNetTask(Task):
         if config.syncnet_work_dir:
             work_dir = paths.under_work_root(config.syncnet_work_dir)
             self.syncnet, _, _ = load_pretrained(SyncNet, work_dir, ckpt_steps=config.syncnet_ckpt_steps)
-        self.neutral = torch.from_numpy(person.lm3d_mean.reshape(-1).copy())
+        self.neutral = torch.from_numpy(person.lm3d_neutral.reshape(-1).copy())
         self.habits = opening_quantiles(np.asarray(person.lm3d)[person.indices("train")])
         self.ridge = solve_person(
             self.generator, vae, person, penalty=config.person_ridge_penalty, restore=config.person_gain

@@ -14,6 +14,8 @@ speech.npy f0.npy         [2T,C] f16 speech features; [2T] f32 Hz, 0 = unvoiced
 face_rect.npy             [T,4] i32 x, y, w, h (head box by the specification 2.7); lip_rect.npy and eye_rect.npy alike
 valid.npy                 [T] bool, a face was found in this frame
 audio.wav                 16 kHz mono PCM
+deepspeech.npy            [2T,29] f32, only in datasets imported from the original, where ``manifest.absent`` lists what
+                          is missing instead
 ========================  ==========================================================================================
 """
 
@@ -60,6 +62,10 @@ class PersonManifest(Config):
     """[68,3] over the valid training frames, cm."""
     lm3d_std: list[list[float]]
     """[68,3] over the valid training frames, cm, at least 1e-3."""
+    lm3d_neutral: list[list[float]] | None = None
+    """[68,3] cm, the shape that predicted deviations are counted from; absent: ``lm3d_mean``."""
+    absent: list[str] = []
+    """What an imported dataset came without: ``pictures``, ``f0``, ``audio``, ``lm2d`` (zeros or guesses stand there)."""
 
 
 class PersonStore:
@@ -81,12 +87,38 @@ class PersonStore:
                 f"{manifest} has schema version {self.manifest.schema_version}, this program reads {SCHEMA_VERSION}; "
                 "process the video again"
             )
-        self.frames = PictureStore(self.root / "frames.arrow")
         self.lm3d, self.lm2d, self.c2w = self._array("lm3d"), self._array("lm2d"), self._array("c2w")
         self.speech, self.f0, self.valid = self._array("speech"), self._array("f0"), self._array("valid")
         self.face_rect, self.lip_rect, self.eye_rect = (self._array(f"{name}_rect") for name in ("face", "lip", "eye"))
         self.lm3d_mean = np.asarray(self.manifest.lm3d_mean, np.float32)
         self.lm3d_std = np.asarray(self.manifest.lm3d_std, np.float32)
+        neutral = self.manifest.lm3d_neutral
+        self.lm3d_neutral = self.lm3d_mean if neutral is None else np.asarray(neutral, np.float32)
+        if "pictures" not in self.manifest.absent:
+            self.frames  # noqa: B018  a missing file is told at once
+
+    @functools.cached_property
+    def frames(self) -> PictureStore:
+        """The pictures of the clip.
+
+        Raises:
+            DataError: The dataset was imported without any.
+        """
+        if "pictures" in self.manifest.absent:
+            raise DataError(
+                f"{self.root} was imported without pictures, enough to speak but not to train; import it again with "
+                "--pictures data/processed/videos/<id>, the folder it was made from"
+            )
+        return PictureStore(self.root / "frames.arrow")
+
+    @functools.cached_property
+    def deepspeech(self) -> np.ndarray:
+        """DeepSpeech rows of the clip, [2T,29] f32 at 50 Hz; only imported datasets have them."""
+        path = self.root / "deepspeech.npy"
+        if not path.exists():
+            raise DataError(f"{self.root} has no DeepSpeech features; only datasets of the original GeneFace have them")
+        rows: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        return rows
 
     def _array(self, name: str) -> np.ndarray:
         path = self.root / f"{name}.npy"
