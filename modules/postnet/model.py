@@ -12,6 +12,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from modules.layers.conv import ConvBlock1d
 from modules.postnet.nearest import NearestMouths
+from modules.postnet.opening_map import OpeningMap
 from modules.postnet.ridge import SpeechRidge
 from utils.commons.schema import Config
 
@@ -33,6 +34,8 @@ class PostNetConfig(Config):
     postnet: Literal["net", "ridge", "lle"] = "net"
     """``net`` learns a correction; ``ridge`` stops at the blend of generic model and linear map; ``lle`` projects that
     on the person's nearest tracked mouths. The last two are solved, not trained."""
+    person_opening_map: bool = False
+    """Give the blend the person's own distribution of lip openings, closed ones above all. Needs person_ridge_share."""
     postnet_speech_channels: int = Field(0, ge=0)
     """Channels in which the generator hears the speech itself; 0 is the published post-net, which sees motion alone."""
     postnet_dropout: float = Field(0.0, ge=0, lt=1)
@@ -72,6 +75,8 @@ class PostNet(nn.Module):
         if config.person_ridge_share:
             self.ridge = SpeechRidge(config.speech_dim, LM3D_DIM)
             self.register_buffer("gain", torch.ones(LM3D_DIM))
+            if config.person_opening_map:
+                self.opening_map = OpeningMap()
         if config.postnet_auto_share:
             self.register_buffer("share", torch.ones(()))
         if config.postnet == "lle":
@@ -96,7 +101,8 @@ class PostNet(nn.Module):
         if ridge is None:
             assert speech is not None
             ridge = self.ridge(speech)
-        return ((1 - share) * x + share * ridge) * self.gain
+        blend = ((1 - share) * x + share * ridge) * self.gain
+        return self.opening_map(blend) if self.config.person_opening_map else blend
 
     def correction(self, x: Tensor, keep: Tensor, speech: Tensor | None) -> Tensor:
         """Return what the generator adds to x [B,T,204] under a mask [B,T]."""

@@ -134,9 +134,11 @@ class PostNetBatches(BatchDataset):
         ridge: Tensor | None = None,
     ) -> None:
         self.config, self.sync_win, self.num_steps, self.salt = config, sync_win, num_steps, (seed, rank)
-        self.clips = MotionClips(open_corpus(config, "train"))
-        self.weights = self.clips.weights(config.speaker_balance)
         self.person = PersonWindows(open_person(config), ridge)
+        self.clips: MotionClips | None = None
+        if config.corpus:
+            self.clips = MotionClips(open_corpus(config, "train"))
+            self.weights = self.clips.weights(config.speaker_balance)
 
     def __len__(self) -> int:
         return self.num_steps
@@ -145,7 +147,10 @@ class PostNetBatches(BatchDataset):
         seed, rank = self.salt
         config, generator = self.config, seeded_generator(seed, step, rank)
         edges = (config.crop_frames, config.crop_frames)
-        batch = draw_crops(self.clips, config.batch_clips, edges, self.weights, generator)
+        if self.clips is None:  # the person's own speech is all there is
+            batch = self.person.draw(config.batch_clips, config.crop_frames, generator)
+        else:
+            batch = draw_crops(self.clips, config.batch_clips, edges, self.weights, generator)
         count = config.sync_pairs if self.sync_win else 0
         real_frames = batch["y_mask"].sum(1).long()
         batch["sync_items"], batch["sync_starts"] = draw_starts(real_frames, count, max(1, self.sync_win), generator)

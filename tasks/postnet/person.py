@@ -38,8 +38,9 @@ def solve_person(
         return None
     spans, pieces = person_spans(store), list(person_pieces(store))
     honest = generator.ridge.cross_fit(pieces, penalty, _FOLDS)
-    if restore:
-        generator.gain.copy_(_gain(generator, vae, pieces, honest, restore))
+    if restore or generator.config.person_opening_map:
+        neutral = torch.from_numpy(store.lm3d_mean.reshape(-1).copy())
+        _match_range(generator, vae, pieces, honest, restore=restore, neutral=neutral)
     motion = torch.zeros(len(store), generator.gain.shape[0])
     for start, end in store.manifest.segments:
         for low in range(start, end, _PIECE):
@@ -51,26 +52,29 @@ def solve_person(
 
 
 @torch.no_grad()
-def _gain(
+def _match_range(
     generator: PostNet,
     vae: Audio2MotionVAE,
     pieces: list[tuple[Tensor, Tensor, Tensor]],
     honest: list[Tensor],
+    *,
     restore: float,
-) -> Tensor:
-    """Return the factor [204] that brings the spread of jaw and mouth ``restore`` of the way to the true one.
+    neutral: Tensor,
+) -> None:
+    """Bring the spread of jaw and mouth ``restore`` of the way to the true one, and then the openings to the true ones.
 
-    The mean of what could follow a sound moves less than any of it; without this, lips mumble.
+    The mean of what could follow a sound moves less than any of it; without this, lips mumble and never close.
     """
     share, blends, truths = generator.config.person_ridge_share, [], []
     for (speech, motion, mask), ridge in zip(pieces, honest, strict=True):
         generic = infer_windowed(vae, speech[None], f0=_no_pitch(vae, speech), temperature=0.0)[0]
         blends.append(((1 - share) * generic + share * ridge)[mask > 0])
         truths.append(motion[mask > 0])
-    ratio = torch.cat(truths).std(0) / torch.cat(blends).std(0).clamp(min=1e-6)
-    gain = torch.ones_like(ratio)
-    gain[LOWER_FACE] = 1 + restore * (ratio[LOWER_FACE].clamp(1.0, _LARGEST_GAIN) - 1)
-    return gain
+    blend, truth = torch.cat(blends), torch.cat(truths)
+    ratio = truth.std(0) / blend.std(0).clamp(min=1e-6)
+    generator.gain[LOWER_FACE] = 1 + restore * (ratio[LOWER_FACE].clamp(1.0, _LARGEST_GAIN) - 1)
+    if generator.config.person_opening_map:
+        generator.opening_map.fit(blend * generator.gain, truth, neutral)
 
 
 def _no_pitch(vae: Audio2MotionVAE, speech: Tensor) -> Tensor | None:

@@ -41,6 +41,9 @@ class PostNetTaskConfig(TaskConfig, PostNetConfig, LandmarkCriticConfig, PersonD
 
     audio2motion_work_dir: str = "checkpoints/lrs3/lm3d_vae"
     """Experiment of the generic speech-to-landmark model."""
+    corpus: str = "lrs3"
+    """Corpus whose voices the critic and the sync expert listen to, or several joined by '+'; empty takes the person's
+    own speech alone, and needs no corpus."""
     audio2motion_ckpt_steps: int = Field(0, ge=0)
     """Its checkpoint; 0 = newest."""
     syncnet_work_dir: str = ""
@@ -105,11 +108,11 @@ class PostNetTask(Task):
     def resolve(cls, config: TaskConfig) -> TaskConfig:
         """Check that corpus, person and both experts share one kind of speech features, and note it."""
         assert isinstance(config, PostNetTaskConfig)
-        corpus, person = open_corpus(config, "train").manifest, open_person(config).manifest
-        kinds = [
-            SpeechKind(f"corpus {corpus.name}", corpus.speech_encoder, corpus.speech_dim),
-            SpeechKind(f"video {person.video_id}", person.speech_encoder, person.speech_dim),
-        ]
+        person = open_person(config).manifest
+        kinds = [SpeechKind(f"video {person.video_id}", person.speech_encoder, person.speech_dim)]
+        if config.corpus:
+            corpus = open_corpus(config, "train").manifest
+            kinds.append(SpeechKind(f"corpus {corpus.name}", corpus.speech_encoder, corpus.speech_dim))
         for kind in kinds:
             check_same_speech(kind, SpeechKind("this configuration", config.speech_encoder, config.speech_dim))
             check_same_speech(kind, speech_of_experiment(config.audio2motion_work_dir))
@@ -173,7 +176,8 @@ class PostNetTask(Task):
         num_corpus = len(batch["speech"])
         ridge = None
         if self.ridge is not None:
-            ridge = torch.cat([self.generator.ridge(batch["speech"]), batch["p_ridge"]])
+            foreign = batch["ridge"] if "ridge" in batch else self.generator.ridge(batch["speech"])
+            ridge = torch.cat([foreign, batch["p_ridge"]])
         out = self.generator(x, mask, speech, ridge)
         if self.config.postnet != "net":  # nothing is learnt, but an update needs a gradient
             out = out + 0 * sum(parameter.sum() for parameter in self.generator.parameters())

@@ -13,6 +13,8 @@ from pathlib import Path
 from utils.commons.schema import ConfigError
 
 CODE_ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = "generic"
+"""First part of the name of an experiment that comes with the code: ``generic/syncnet``, ``generic/lm3d_vae``."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -68,5 +70,8 @@ def pred_video(video_id: str, wav_id: str) -> Path:
 
 
 def under_work_root(path: str | Path) -> Path:
-    """Return ``path`` itself if absolute, else below :func:`work_root`."""
+    """Return ``path`` itself if absolute, the shipped one for ``generic/<task>``, else below :func:`work_root`."""
+    parts = Path(path).parts
+    if parts and parts[0] == SHIPPED:
+        return CODE_ROOT / "modules" / Path(path)
     return Path(path) if Path(path).is_absolute() else work_root() / path

@@ -65,6 +65,15 @@ def test_the_critic_starts_when_it_is_told_to() -> None:
             assert ("adv" in terms or "disc" in terms) == (step == 3)
 
 
+def test_a_person_can_be_trained_without_any_corpus(tmp_path: Path) -> None:
+    config = post_config(corpus="", person_ridge_share=0.5, max_updates=2)
+    batch = PostNetTask(config).train_dataset(rank=0, world_size=1)[0]  # type: ignore[arg-type]
+    assert batch["y"].shape == (3, 24, 204)
+    assert batch["ridge"].shape == batch["p_ridge"].shape == (3, 24, 204)
+    train(PostNetTask, config, tmp_path / "alone")
+    assert load_model(tmp_path / "alone")[1] == 2
+
+
 def test_postnet_lr_is_the_generators_rate() -> None:
     specs = PostNetTask(post_config(postnet_lr=3e-4, postnet_disc_lr=7e-5)).optimizers()  # type: ignore[arg-type]
     assert specs["generator"].groups[0]["lr"] == 3e-4
