@@ -32,6 +32,8 @@ from utils.media.audio import load_wav
 
 logger = logging.getLogger(__name__)
 
+_FULL_SCALE, _MOST_CLIPPED = 0.999, 0.01
+
 
 class TalkingHead:
     """One trained person."""
@@ -149,6 +151,11 @@ class TalkingHead:
         speech = np.asarray(wav, np.float32) if isinstance(wav, np.ndarray) else load_wav(wav)
         if not len(speech):
             raise DataError("the sound is 0 s long; give a recording with speech")
+        clipped = float((np.abs(speech) >= _FULL_SCALE).mean())
+        if clipped > _MOST_CLIPPED:
+            logger.warning(
+                "%.0f %% of the sound is clipped; lips follow better if it is recorded softer", 100 * clipped
+            )
         most = self.config.infer_max_frames
         return speech[: most * SAMPLES_PER_FRAME] if most else speech
 

@@ -48,6 +48,17 @@ def load_pretrained(
     return network.to(target).eval().requires_grad_(False), values, step
 
 
+def start_from(network: nn.Module, work_dir: str | Path) -> None:
+    """Copy the newest weights of an experiment of the same shape into a network that is about to be trained.
+
+    Raises:
+        FileNotFoundError: The experiment does not exist.
+        DataError: It has another shape; the text lists the differences.
+    """
+    tensors, step = load_model(Path(work_dir))
+    load_strict(network, tensors, short(model_path(Path(work_dir), step)))
+
+
 def _build(cls: type[_M], values: dict[str, Any], what: str) -> _M:
     config_cls: type[Config] = cls.config_cls  # type: ignore[attr-defined]
     try:

@@ -14,7 +14,7 @@ from modules.audio2motion.figures import motion_figures, to_points
 from modules.audio2motion.model import Audio2MotionVAE
 from modules.losses.motion import continuity_loss, kl_to_normal, masked_mse, sync_loss
 from modules.optim.schedules import schedule
-from modules.pretrained import load_pretrained
+from modules.pretrained import load_pretrained, start_from
 from modules.syncnet.model import SyncNet
 from modules.syncnet.pairs import MOUTH, cut_pairs
 from tasks.audio2motion.dataset import MotionCrops, MotionDataConfig, WholeClips
@@ -30,6 +30,8 @@ from utils.metrics.lipsync import lip_opening
 class Audio2MotionTaskConfig(TaskConfig, Audio2MotionConfig, MotionDataConfig):
     """All keys of an audio-to-motion run."""
 
+    init_work_dir: str = ""
+    """Experiment whose weights training starts from, such as ``generic/lm3d_vae``; empty starts anew."""
     weight_decay: float = Field(0.0, ge=0)
     """Decoupled weight decay."""
     lr_schedule: Literal["constant", "cosine", "exponential"] = "exponential"
@@ -68,6 +70,8 @@ class Audio2MotionTask(Task):
     def __init__(self, config: Audio2MotionTaskConfig) -> None:
         super().__init__(config)
         self.model = Audio2MotionVAE(config)
+        if config.init_work_dir:
+            start_from(self.model, paths.under_work_root(config.init_work_dir))
         self.state_vars = {"sync_open": False}
         self.syncnet: SyncNet | None = None
         self._opening: dict[str, Tensor] = {}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from modules.losses.motion import all_pairs_sync_loss, sync_loss
 from modules.optim.schedules import schedule
+from modules.pretrained import start_from
 from modules.syncnet.model import SyncNet, SyncNetConfig
 from modules.syncnet.pairs import cut_pairs
 from modules.syncnet.shift_curve import MAX_SHIFT, NEAR_SHIFT, ShiftCurve, shift_curve
@@ -17,12 +18,15 @@ from tasks.base_task import BatchDataset, Media, OptimizerSpec, Task, TaskConfig
 from tasks.syncnet.dataset import SyncDataConfig, SyncPairs, SyncValidation
 from utils.data.clip_motion import SpeechKind, check_same_speech
 from utils.data.corpora import open_corpus
+from utils.data.paths import under_work_root
 from utils.media.plots import line_plot
 
 
 class SyncNetTaskConfig(TaskConfig, SyncNetConfig, SyncDataConfig):
     """All keys of a SyncNet run."""
 
+    init_work_dir: str = ""
+    """Experiment whose weights training starts from, such as ``generic/syncnet``; empty starts anew."""
     weight_decay: float = Field(0.0, ge=0)
     """Decoupled weight decay."""
 
@@ -43,6 +47,8 @@ class SyncNetTask(Task):
     def __init__(self, config: SyncNetTaskConfig) -> None:
         super().__init__(config)
         self.model = SyncNet(config)
+        if config.init_work_dir:
+            start_from(self.model, under_work_root(config.init_work_dir))
         self._curve: ShiftCurve | None = None
 
     @classmethod

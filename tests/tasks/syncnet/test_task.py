@@ -15,8 +15,10 @@ from tasks.syncnet.task import SyncNetTask, SyncNetTaskConfig
 from tests.support.motion_root import write_data
 from tests.support.motion_runs import COMMON, SYNC, assert_resume_is_exact, run, sync_config
 from tests.support.tiny_corpus import write_tiny_corpus
+from utils.commons.checkpoint import load_model
 from utils.commons.experiment import load_experiment_config
 from utils.commons.schema import DataError
+from utils.data import paths
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +89,12 @@ def test_the_curve_is_drawn_after_a_validation() -> None:
     assert media.kind == "image"
     assert media.data.min() < media.data.max()
     assert task.validation_media(step=0) == []
+
+
+def test_training_can_start_from_another_experiments_weights() -> None:
+    run(SyncNetTask, sync_config(max_updates=1), "tiny/syncnet")
+    task = SyncNetTask(sync_config(init_work_dir="checkpoints/tiny/syncnet"))  # type: ignore[arg-type]
+    tensors, _ = load_model(paths.experiment("tiny/syncnet"))
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in task.model.state_dict().items())
+    with pytest.raises(DataError, match="belongs to another model"):
+        SyncNetTask(sync_config(init_work_dir="checkpoints/tiny/syncnet", syncnet_res_blocks=1))  # type: ignore[arg-type]
