@@ -71,6 +71,10 @@ class InferConfig(FilterConfig):
     """Frames averaged by that smoothing, odd."""
     infer_crf: int = Field(default=18, ge=0, le=51)
     """Quality of the h264 video; smaller is better and larger."""
+    sr_work_dir: str = ""
+    """Experiment that enlarges heads of the fast tier; empty: ``checkpoints/<video_id>/lm3d_nerf_sr``."""
+    tier: Literal["full", "fast", "preview"] = "full"
+    """Size at which the head is drawn: the picture's, half of it (enlarged by a network), or a quarter (a draft)."""
     renderer_backend: Literal["auto", "torch", "cpp"] = "torch"
     """What draws: plain ``torch`` (the truth), ``cpp`` (compiled at first use), or ``auto``: the fastest here."""
     seed: int = 9999
@@ -89,6 +93,10 @@ class InferConfig(FilterConfig):
     @property
     def torso_dir(self) -> Path | None:
         return None if self.torso_work_dir == "none" else self._experiment(self.torso_work_dir, "lm3d_nerf_torso")
+
+    @property
+    def sr_dir(self) -> Path:
+        return self._experiment(self.sr_work_dir, "lm3d_nerf_sr")
 
     def _experiment(self, work_dir: str, task: str) -> Path:
         return under_work_root(work_dir) if work_dir else experiment(f"{self.video_id}/{task}")

@@ -71,6 +71,8 @@ class TalkingHead:
             device=config.device,
             image_size=config.infer_image_size or None,
             backend=config.renderer_backend,
+            tier=config.tier,
+            sr_work_dir=config.sr_dir,
         )
 
     @functools.cached_property
@@ -84,7 +86,9 @@ class TalkingHead:
         Raises:
             FileNotFoundError: Names the first that is missing and how to train it.
         """
-        folders = [self.config.postnet_dir] * motion + [self.config.head_dir, self.config.torso_dir] * renderer
+        config = self.config
+        folders = [config.postnet_dir] * motion + [config.head_dir, config.torso_dir] * renderer
+        folders += [config.sr_dir] * (renderer and config.tier == "fast")
         for folder in folders:
             if folder is not None and latest_step(folder) is None:
                 raise FileNotFoundError(f"no checkpoint in {short(folder)}; train it first: {how_to_train(folder)}")

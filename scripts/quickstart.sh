@@ -34,7 +34,7 @@ speech=${speech:-$data/raw/val_wavs/demo.wav}
 # title | minutes it takes on two cores; the sum of those to come is the remaining time shown
 titles=("demo subject and corpus" "corpus: landmarks and speech features" "lip-sync expert (SyncNet)" "audio2motion (VAE)"
     "video: landmarks, pose, masks, layers" "postnet" "head and torso" "talking video")
-minutes=(0.7 0.7 1 2 0.6 0.8 6 0.4)
+minutes=(0.7 0.7 1 2 0.6 0.8 7 0.4)
 current=0
 began=$SECONDS
 step() {

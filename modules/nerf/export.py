@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from modules.nerf.fields.head import FrameState, HeadField
 from modules.nerf.model import HeadModel, TorsoModel
 from modules.nerf.occupancy import OccupancyGrid
+from modules.nerf.super_resolution import FACTOR, SuperResolution
 from utils.commons.schema import ConfigError
 
 LANES = 16
@@ -28,6 +29,16 @@ class FlatLayer:
 
     weight: np.ndarray
     """[groups,inputs,LANES]"""
+    bias: np.ndarray
+    """[groups*LANES]"""
+
+
+@dataclass(frozen=True)
+class FlatConv:
+    """A 3 x 3 convolution over pictures whose channels lie side by side, its outputs in groups of ``LANES``."""
+
+    weight: np.ndarray
+    """[3,groups,3*channels,LANES]: rows, then outputs, then columns and channels."""
     bias: np.ndarray
     """[groups*LANES]"""
 
@@ -131,6 +142,25 @@ def flatten_torso(torso: TorsoModel, poses: Tensor) -> FlatTorso:
     """Return the torso seen with the head at one pose [1,6] as arrays."""
     state = torso.field.frame(poses)
     return FlatTorso(texture=_texels(state.textures[0])[0], shift=_texels(state.warps[0])[0])
+
+
+def flatten_sr(sr: SuperResolution) -> list[FlatConv]:
+    """Return the convolutions of a network that enlarges; the last one's outputs are [row,column,channel]."""
+    convs = [conv for conv in sr.convs if isinstance(conv, nn.Conv2d)]
+    weights = [conv.weight for conv in convs]
+    biases = [conv.bias for conv in convs if conv.bias is not None]
+    order = torch.arange(4 * FACTOR**2).view(4, FACTOR, FACTOR).permute(1, 2, 0).flatten()
+    weights[-1], biases[-1] = weights[-1][order], biases[-1][order]
+    return [_conv(weight, bias) for weight, bias in zip(weights, biases, strict=True)]
+
+
+def _conv(weight: Tensor, bias: Tensor) -> FlatConv:
+    """Return a convolution of weight [out,in,3,3]; inputs are padded to what the one before puts out."""
+    outputs, inputs = _up(len(weight), LANES), weight.shape[1]
+    channels = inputs if inputs == _QUAD else _up(inputs, LANES)
+    padded = F.pad(weight, (0, 0, 0, 0, 0, channels - inputs, 0, outputs - len(weight)))
+    rows = padded.permute(2, 0, 3, 1).reshape(3, -1, LANES, 3 * channels)
+    return FlatConv(_array(rows.transpose(2, 3)), _array(F.pad(bias, (0, outputs - len(bias)))))
 
 
 def occupied_shell(occupancy: OccupancyGrid) -> np.ndarray:

@@ -12,6 +12,7 @@ from modules.nerf.fields.head import FrameState, HeadField, HeadFieldConfig
 from modules.nerf.fields.torso import TorsoConfig, TorsoField, picture_positions, pose_vector
 from modules.nerf.occupancy import OccupancyGrid
 from modules.nerf.renderers.torch_renderer import FrameOutput, RenderConfig, TorchRenderer
+from modules.nerf.super_resolution import SuperResolution, enlarge, shrunk
 from modules.registry import resolve
 from utils.commons.schema import Config
 from utils.geometry.cameras import Intrinsics
@@ -89,16 +90,40 @@ def compose_frame(
 
 
 def compose_state(
-    head: HeadModel, torso: TorsoModel | None, *, state: FrameState, c2w: Tensor, camera: Intrinsics, background: Tensor
+    head: HeadModel,
+    torso: TorsoModel | None,
+    *,
+    state: FrameState,
+    c2w: Tensor,
+    camera: Intrinsics,
+    background: Tensor,
+    scale: int = 1,
+    sr: SuperResolution | None = None,
 ) -> tuple[Tensor, FrameOutput]:
-    """Return what :func:`compose_frame` does, of the head's ``state`` of one frame."""
-    seen = head.renderer.render_frame(state, c2w, camera)
+    """Return what :func:`compose_frame` does, of the head's ``state`` of one frame.
+
+    With a ``scale`` above 1 the head is drawn that many times smaller (that is what is returned of it) and enlarged, by
+    the network ``sr`` if there is one.
+    """
+    seen = head.renderer.render_frame(state, c2w, shrunk(camera, scale))
+    front = full_size(seen, camera, scale, sr)
     picture = background.reshape(-1, 3)
     if torso is not None:
         rgb, alpha = torso.draw_frame(c2w, camera)
         picture = torch.addcmul(rgb, 1 - alpha[:, None], picture)
-    picture = torch.addcmul(seen.rgb, 1 - seen.opacity[:, None], picture)
+    picture = torch.addcmul(front[:, :3], 1 - front[:, 3:], picture)
     return picture.clamp(0, 1).view(camera.height, camera.width, 3), seen
+
+
+def full_size(seen: FrameOutput, camera: Intrinsics, scale: int, sr: SuperResolution | None) -> Tensor:
+    """Return color times opacity and opacity [H*W,4] of a head drawn ``scale`` times smaller."""
+    front = torch.cat([seen.rgb, seen.opacity[:, None]], dim=1)
+    if scale == 1:
+        return front
+    small = shrunk(camera, scale)
+    picture = front.t().reshape(1, 4, small.height, small.width)
+    large = enlarge(picture, scale) if sr is None else sr(picture)
+    return large[0, :, : camera.height, : camera.width].permute(1, 2, 0).reshape(-1, 4)
 
 
 def to_uint8(picture: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from pydantic import Field
 from modules.nerf.fields.torso import TorsoConfig
 from modules.nerf.fields.vanilla import VanillaHeadConfig, VanillaTorsoConfig
 from modules.nerf.model import HeadConfig
+from modules.nerf.super_resolution import SuperResolutionConfig
 from tasks.base_task import TaskConfig
 
 
@@ -82,3 +83,22 @@ class NerfTorsoConfig(RayConfig, TorsoConfig, VanillaTorsoConfig):
     """Weight of the difference to the in-painted torso layer: it fills the neck under the chin."""
     lambda_torso_warp: float = Field(0.02, ge=0)
     """Weight of the roughness of the warp."""
+
+
+class NerfSrConfig(RayConfig, SuperResolutionConfig):
+    """The task of the network that enlarges a head; the head is frozen."""
+
+    head_model_dir: str = ""
+    """Experiment of the head; default checkpoints/<video_id>/lm3d_nerf."""
+    head_ckpt_steps: int = Field(0, ge=0)
+    """Checkpoint of the head; 0 = the newest."""
+    sr_frames: int = Field(64, ge=1)
+    """Training frames the head is drawn in, evenly over the footage; they are kept in memory."""
+    sr_patch: int = Field(32, ge=9)
+    """Side of a training patch, in pixels of the small picture."""
+    sr_batch: int = Field(16, ge=1)
+    """Patches of a step."""
+    lambda_alpha: float = Field(0.1, ge=0)
+    """Weight of the difference between opacity and head mask."""
+    lambda_edges: float = Field(0.01, ge=0)
+    """Weight of the mean absolute difference of neighbouring pixels' differences: edges stay sharp."""

@@ -40,6 +40,7 @@ def test_a_new_video_is_copied_in_and_gets_its_settings(repo: Path) -> None:
         "process.yaml",
         "postnet.yaml",
         "lm3d_nerf.yaml",
+        "lm3d_nerf_sr.yaml",
         "lm3d_nerf_torso.yaml",
         "infer.yaml",
     }

@@ -25,6 +25,7 @@ _TRAINERS = {
     "postnet": "bash scripts/train_postnet.sh {owner}",
     "lm3d_nerf": "bash scripts/train_nerf.sh {owner}",
     "lm3d_nerf_torso": "bash scripts/train_nerf.sh {owner}",
+    "lm3d_nerf_sr": "bash scripts/train_nerf.sh {owner}",
 }
 
 

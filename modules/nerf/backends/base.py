@@ -10,6 +10,7 @@ from torch import Tensor
 
 from modules.nerf.fields.head import FrameState
 from modules.nerf.model import HeadModel, TorsoModel
+from modules.nerf.super_resolution import SuperResolution
 from utils.geometry.cameras import Intrinsics
 
 
@@ -29,6 +30,10 @@ class Scene:
     amp: str = "off"
     """``off``, ``bf16`` or ``fp16``: precision of matrix products."""
     threads: int = 1
+    scale: int = 1
+    """How many times smaller the head is drawn than the picture."""
+    sr: SuperResolution | None = None
+    """Enlarges the head where ``scale`` is 2."""
 
 
 class Backend(abc.ABC):

@@ -12,9 +12,20 @@ from torch import Tensor
 
 from modules.nerf.backends.base import Backend, BackendError, Scene
 from modules.nerf.backends.compiler import choose_path, cpu_features, load_kernel
-from modules.nerf.export import FlatFrame, FlatHead, FlatLayer, FlatTorso, flatten_frame, flatten_head, flatten_torso
+from modules.nerf.export import (
+    FlatConv,
+    FlatFrame,
+    FlatHead,
+    FlatLayer,
+    FlatTorso,
+    flatten_frame,
+    flatten_head,
+    flatten_sr,
+    flatten_torso,
+)
 from modules.nerf.fields.head import FrameState
 from modules.nerf.fields.torso import pose_vector
+from modules.nerf.super_resolution import SuperResolution
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +37,15 @@ class _Layer(ctypes.Structure):
     _fields_: ClassVar[_Fields] = [("weight", _POINTER), ("bias", _POINTER), ("inputs", _INT), ("groups", _INT)]
 
 
+class _Conv(ctypes.Structure):
+    _fields_: ClassVar[_Fields] = [("weight", _POINTER), ("bias", _POINTER), ("channels", _INT), ("groups", _INT)]
+
+
 class _Person(ctypes.Structure):
     _fields_: ClassVar[_Fields] = [
         *((name, _POINTER) for name in ("planes", "sizes", "occupied", "shell")),
         *((name, _Layer) for name in ("first", "second", "density", "color", "rgb")),
+        ("sr", _Conv * 3),
         *((name, _INT) for name in ("levels", "channels", "blend_channels", "warp_size", "blend_size", "grid")),
         *((name, _INT) for name in ("num_shell", "max_steps", "texture_size", "torso_grid")),
         ("aabb", _FLOAT * 6),
@@ -43,12 +59,12 @@ class _Frame(ctypes.Structure):
         *((name, _POINTER) for name in ("warp", "blend", "bias", "texture", "shift", "background")),
         ("c2w", _FLOAT * 12),
         *((name, _FLOAT) for name in ("focal", "cx", "cy")),
-        *((name, _INT) for name in ("height", "width", "threads")),
+        *((name, _INT) for name in ("height", "width", "threads", "scale")),
     ]
 
 
 class _Output(ctypes.Structure):
-    _fields_: ClassVar[_Fields] = [("picture", _POINTER), ("head", _POINTER), ("samples", ctypes.c_int64)]
+    _fields_: ClassVar[_Fields] = [("picture", _POINTER), ("samples", ctypes.c_int64)]
 
 
 class CppBackend(Backend):
@@ -69,7 +85,7 @@ class CppBackend(Backend):
         self.bf16 = bool(self.kernel.gf_uses_bf16())
         self._kept: list[np.ndarray] = []
         self._background = np.ascontiguousarray(scene.background)
-        self._person = self._person_of(flatten_head(scene.head))
+        self._person = self._person_of(flatten_head(scene.head), scene.sr)
         self.samples = 0
 
     @torch.inference_mode()
@@ -77,18 +93,10 @@ class CppBackend(Backend):
         scene = self.scene
         picture = np.empty((scene.camera.height, scene.camera.width, 3), np.uint8)
         torso = None if scene.torso is None else flatten_torso(scene.torso, pose_vector(c2w)[None])
-        self._run(flatten_frame(scene.head, state), torso, c2w.numpy(), picture=picture)
+        self._run(flatten_frame(scene.head, state), torso, c2w.numpy(), picture)
         return picture
 
-    def _run(
-        self,
-        flat: FlatFrame,
-        torso: FlatTorso | None,
-        c2w: np.ndarray,
-        *,
-        picture: np.ndarray | None = None,
-        head: np.ndarray | None = None,
-    ) -> None:
+    def _run(self, flat: FlatFrame, torso: FlatTorso | None, c2w: np.ndarray, picture: np.ndarray) -> None:
         camera = self.scene.camera
         frame = _Frame(
             warp=flat.warp.ctypes.data,
@@ -104,22 +112,22 @@ class CppBackend(Backend):
             height=camera.height,
             width=camera.width,
             threads=self.scene.threads,
+            scale=self.scene.scale,
         )
         if torso is not None:
             self._person.texture_size, self._person.torso_grid = len(torso.texture), len(torso.shift)
-        output = _Output(
-            picture=None if picture is None else picture.ctypes.data, head=None if head is None else head.ctypes.data
-        )
+        output = _Output(picture=picture.ctypes.data)
         self.kernel.gf_render(ctypes.byref(self._person), ctypes.byref(frame), ctypes.byref(output))
         self.samples = int(output.samples)
 
-    def _person_of(self, flat: FlatHead) -> _Person:
+    def _person_of(self, flat: FlatHead, sr: SuperResolution | None) -> _Person:
         return _Person(
             planes=self._keep(flat.planes),
             sizes=self._keep(flat.sizes),
             occupied=self._keep(flat.occupied),
             shell=self._keep(flat.shell),
             **{name: self._layer(getattr(flat, name)) for name in ("first", "second", "density", "color", "rgb")},
+            sr=(_Conv * 3)(*([] if sr is None else map(self._conv, flatten_sr(sr)))),
             levels=len(flat.sizes),
             channels=flat.channels,
             blend_channels=flat.blend_channels,
@@ -137,6 +145,12 @@ class CppBackend(Backend):
         groups, inputs, _ = layer.weight.shape
         weight = to_bf16_pairs(layer.weight) if self.bf16 else layer.weight
         return _Layer(self._keep(weight), self._keep(layer.bias), inputs, groups)
+
+    def _conv(self, conv: FlatConv) -> _Conv:
+        rows, groups, inputs, lanes = conv.weight.shape
+        flat = conv.weight.reshape(rows * groups, inputs, lanes)
+        weight = to_bf16_pairs(flat) if self.bf16 else flat
+        return _Conv(self._keep(weight), self._keep(conv.bias), inputs // 3, groups)
 
     def _keep(self, array: np.ndarray) -> int:
         """Return the address of an array that lives as long as this backend."""

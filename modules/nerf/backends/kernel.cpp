@@ -37,12 +37,18 @@ struct Layer {
     const float *bias;   // [groups*16]
     int32_t inputs, groups;
 };
+struct Conv {
+    const void *weight;  // for each of three rows [groups][3*channels][16], bf16 as in Layer
+    const float *bias;   // [groups*16]
+    int32_t channels, groups;
+};
 struct Person {
     const float *planes;     // for each level [3][size][size][channels]
     const int32_t *sizes;    // [levels]
     const uint8_t *occupied; // bits, x fastest
     const int32_t *shell;    // occupied cells with a free neighbour
     Layer first, second, density, color, rgb;
+    Conv sr[3];  // the last one's outputs are [2][2][4]; no weight: enlarge by interpolation alone
     int32_t levels, channels, blend_channels, warp_size, blend_size, grid, num_shell, max_steps;
     int32_t texture_size, torso_grid;
     float aabb[6], step, stop;
@@ -55,11 +61,10 @@ struct Frame {
     const float *shift;    // [torso_grid][torso_grid][4]: x, y and two idle
     const uint8_t *background;  // [height][width][3]
     float c2w[12], focal, cx, cy;
-    int32_t height, width, threads;
+    int32_t height, width, threads, scale;  // the head is drawn `scale` times smaller
 };
 struct Output {
-    uint8_t *picture;  // [height][width][3] or none
-    float *head;       // [height][width][4] color times opacity, opacity; or none
+    uint8_t *picture;  // [height][width][3]
     int64_t samples;
 };
 
@@ -124,13 +129,17 @@ inline void put4(elem *p, v4 v) { memcpy(p, &v, 16); }
 inline void put16(elem *p, v16 v) { store(p, v); }
 #endif
 
-// ROWS x (GROUPS*16) outputs in registers; inputs broadcast, weights streamed.
 template <int GROUPS, int ROWS>
-inline void block(const elem *x, int row, const void *weight, int inputs, const float *bias, v16 (&sum)[ROWS][GROUPS]) {
+inline void begin_with(const float *bias, v16 (&sum)[ROWS][GROUPS]) {
 #pragma GCC unroll 12
     for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 4
         for (int g = 0; g < GROUPS; g++) sum[r][g] = load(bias + 16 * g);
+}
+
+// Add ROWS x (GROUPS*16) products in registers; inputs broadcast, weights streamed.
+template <int GROUPS, int ROWS>
+inline void block(const elem *x, int row, const void *weight, int inputs, v16 (&sum)[ROWS][GROUPS]) {
 #ifdef __AVX512BF16__
     const int pairs = inputs / 2;
     const __m512i *w = (const __m512i *)weight;
@@ -163,34 +172,53 @@ inline void block(const elem *x, int row, const void *weight, int inputs, const 
 }
 
 template <int GROUPS, int ROWS, bool RELU, bool FLOAT>
-inline void rows_of(const elem *x, int row, int rows, const Layer &layer, const float *bias, int group, void *y, int out_row) {
-    const char *weight = (const char *)layer.weight + size_t(group) * layer.inputs * 16 * sizeof(elem);
-    for (int r = 0; r < rows; r += ROWS) {
-        v16 sum[ROWS][GROUPS];
-        block<GROUPS, ROWS>(x + r * row, row, weight, layer.inputs, bias + 16 * group, sum);
+inline void put(const v16 (&sum)[ROWS][GROUPS], void *y, int out_row) {
 #pragma GCC unroll 12
-        for (int i = 0; i < ROWS; i++)
+    for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 4
-            for (int g = 0; g < GROUPS; g++) {
-                const v16 value = RELU ? greater(sum[i][g], v16{}) : sum[i][g];
-                const int at = (r + i) * out_row + (group + g) * 16;
-                if (FLOAT) store((float *)y + at, value);
-                else put16((elem *)y + at, value);
-            }
-    }
+        for (int g = 0; g < GROUPS; g++) {
+            const v16 value = RELU ? greater(sum[r][g], v16{}) : sum[r][g];
+            if (FLOAT) store((float *)y + r * out_row + 16 * g, value);
+            else put16((elem *)y + r * out_row + 16 * g, value);
+        }
 }
 
-// y = x W + bias for rows (a multiple of 12) of x; y is elem, or float where FLOAT.
+// y = x W + bias for rows (a multiple of 12) of x; y is elem, or float where FLOAT. With taps = 3, three rows of pixels
+// `tap_row` apart are summed, each row of x being `inputs` numbers from three neighbouring pixels.
+struct Product {
+    const elem *x;
+    int row, rows, taps, tap_row;
+    const void *weight;
+    const float *bias;
+    int inputs, groups;
+    void *y;
+    int out_row;
+};
+template <int GROUPS, int ROWS, bool RELU, bool FLOAT>
+inline void groups_of(const Product &p, int group) {
+    const size_t one = size_t(p.inputs) * 16 * sizeof(elem), size = FLOAT ? sizeof(float) : sizeof(elem);
+    for (int r = 0; r < p.rows; r += ROWS) {
+        v16 sum[ROWS][GROUPS];
+        begin_with<GROUPS, ROWS>(p.bias + 16 * group, sum);
+        for (int t = 0; t < p.taps; t++)
+            block<GROUPS, ROWS>(p.x + r * p.row + t * p.tap_row, p.row, (const char *)p.weight + (t * p.groups + group) * one, p.inputs, sum);
+        put<GROUPS, ROWS, RELU, FLOAT>(sum, (char *)p.y + (size_t(r) * p.out_row + 16 * group) * size, p.out_row);
+    }
+}
 template <bool RELU, bool FLOAT>
-void linear(const elem *x, int row, int rows, const Layer &layer, const float *bias, void *y, int out_row) {
+void multiply(const Product &p) {
     int group = 0;
 #ifdef __AVX512F__
-    for (; group + 4 <= layer.groups; group += 4) rows_of<4, 6, RELU, FLOAT>(x, row, rows, layer, bias, group, y, out_row);
-    for (; group + 2 <= layer.groups; group += 2) rows_of<2, 12, RELU, FLOAT>(x, row, rows, layer, bias, group, y, out_row);
-    for (; group < layer.groups; group++) rows_of<1, 12, RELU, FLOAT>(x, row, rows, layer, bias, group, y, out_row);
+    for (; group + 4 <= p.groups; group += 4) groups_of<4, 6, RELU, FLOAT>(p, group);
+    for (; group + 2 <= p.groups; group += 2) groups_of<2, 12, RELU, FLOAT>(p, group);
+    for (; group < p.groups; group++) groups_of<1, 12, RELU, FLOAT>(p, group);
 #else
-    for (; group < layer.groups; group++) rows_of<1, 6, RELU, FLOAT>(x, row, rows, layer, bias, group, y, out_row);
+    for (; group < p.groups; group++) groups_of<1, 6, RELU, FLOAT>(p, group);
 #endif
+}
+template <bool RELU, bool FLOAT>
+void linear(const elem *x, int row, int rows, const Layer &layer, const float *bias, void *y, int out_row) {
+    multiply<RELU, FLOAT>({x, row, rows, 1, 0, layer.weight, bias, layer.inputs, layer.groups, y, out_row});
 }
 
 struct Ray {
@@ -441,10 +469,153 @@ void finish(const Person &person, const Frame &frame, int top, int left, const f
     }
 }
 
-void copy_head(const Frame &frame, int top, int left, const float *head, float *out) {
-    for (int row = top; row < std::min(top + TILE, frame.height); row++)
-        memcpy(out + 4 * (size_t(row) * frame.width + left), head + 4 * (row - top) * TILE,
-               16 * size_t(std::min(TILE, frame.width - left)));
+// Run work(i) for i below number in all threads.
+template <class Work>
+void share(int threads, int number, const Work &work) {
+    std::atomic<int> next{0};
+    auto loop = [&] { work(next); };
+    std::vector<std::thread> helpers;
+    for (int i = 1; i < std::min(threads, number); i++) helpers.emplace_back(loop);
+    loop();
+    for (auto &helper : helpers) helper.join();
+}
+
+// The head at the small size and what makes it large.
+class Small {
+    static constexpr int SLACK = 12;
+    const Person &person;
+    const Frame &frame;
+    int padded;  // pixels in a row with a border of one and room for the last block of pixels
+    std::vector<float> detail;
+    std::vector<elem> layers[3];
+
+  public:
+    const int height, width, columns;
+    std::vector<float> head;      // [height][width][4]
+    std::vector<uint8_t> filled;  // tiles with something in them
+
+    Small(const Person &p, const Frame &f)
+        : person(p), frame(f), height((f.height + f.scale - 1) / f.scale), width((f.width + f.scale - 1) / f.scale),
+          columns((width + TILE - 1) / TILE), head(4 * size_t(height) * width),
+          filled(size_t(columns) * ((height + TILE - 1) / TILE)) {
+        padded = width + 2 + SLACK;
+    }
+
+    Frame view() const {
+        Frame view = frame;
+        view.focal /= frame.scale, view.cx /= frame.scale, view.cy /= frame.scale;
+        view.height = height, view.width = width;
+        return view;
+    }
+
+    void take(int top, int left, const float *tile) {
+        filled[top / TILE * columns + left / TILE] = 1;
+        for (int row = top; row < std::min(top + TILE, height); row++)
+            memcpy(&head[4 * (size_t(row) * width + left)], tile + 4 * (row - top) * TILE, 16 * size_t(std::min(TILE, width - left)));
+    }
+
+    bool near(int top, int left) const {
+        for (int row = top / TILE - 1; row <= top / TILE + 1; row++)
+            for (int column = left / TILE - 1; column <= left / TILE + 1; column++)
+                if (row >= 0 && column >= 0 && column < columns && row * TILE < height && filled[row * columns + column]) return true;
+        return false;
+    }
+
+    void add_detail() {
+        if (!person.sr[0].weight || frame.scale != 2) return;
+        const size_t pixels = size_t(height + 2) * padded;
+        for (int i = 0; i < 3; i++) layers[i].assign(pixels * person.sr[i].channels + 64, elem(0));
+        detail.assign(size_t(height) * padded * 16, 0.f);
+        for (int row = 0; row < height; row++)
+            for (int column = 0; column < width; column++)
+                put4(&layers[0][4 * (size_t(row + 1) * padded + column + 1)], load4(&head[4 * (size_t(row) * width + column)]));
+        for (int i = 0; i < 3; i++)
+            share(frame.threads, height, [&](std::atomic<int> &next) {
+                for (int row; (row = next++) < height;) convolve(i, row);
+            });
+    }
+
+    // Write the pixels of a tile of the full picture: interpolation and detail.
+    void enlarge(int top, int left, float *tile) const {
+        const float shrink = 1.f / frame.scale;
+        for (int row = top; row < std::min(top + TILE, frame.height); row++) {
+            const float y = std::max((row + .5f) * shrink - .5f, 0.f);
+            const int y0 = int(y), y1 = std::min(y0 + 1, height - 1);
+            for (int column = left; column < std::min(left + TILE, frame.width); column++) {
+                const float x = std::max((column + .5f) * shrink - .5f, 0.f);
+                const int x0 = int(x), x1 = std::min(x0 + 1, width - 1);
+                const v4 a = pixel(y0, x0), b = pixel(y1, x0), c = pixel(y0, x1), d = pixel(y1, x1);
+                const v4 one = a + (y - y0) * (b - a), two = c + (y - y0) * (d - c);
+                v4 value = one + (x - x0) * (two - one);
+                if (!detail.empty()) {
+                    value += load4(&detail[16 * (size_t(row / 2) * padded + column / 2) + 8 * (row & 1) + 4 * (column & 1)]);
+                    value = lesser4(greater4(value, v4{}), v4{} + 1.f);
+                }
+                memcpy(tile + 4 * ((row - top) * TILE + column - left), &value, 16);
+            }
+        }
+    }
+
+  private:
+    v4 pixel(int row, int column) const { return load4(&head[4 * (size_t(row) * width + column)]); }
+
+    // One row of one layer, the tiles near the head only; the border stays zero.
+    void convolve(int i, int row) {
+        const Conv &conv = person.sr[i];
+        const int channels = conv.channels, outputs = conv.groups * 16;
+        for (int left = 0; left < width; left += TILE) {
+            if (!near(row, left)) continue;
+            int right = left + TILE;
+            while (right < width && near(row, right)) right += TILE;
+            right = std::min(right, width);
+            const int rows = (right - left + 11) / 12 * 12;
+            const elem *x = &layers[i][channels * (size_t(row) * padded + left)];
+            const Product product{x, channels, rows, 3, channels * padded, conv.weight, conv.bias, 3 * channels, conv.groups, nullptr, outputs};
+            if (i < 2) {
+                Product inner = product;
+                inner.y = &layers[i + 1][outputs * (size_t(row + 1) * padded + left + 1)];
+                multiply<true, false>(inner);
+                elem *border = &layers[i + 1][outputs * (size_t(row + 1) * padded + width + 1)];
+                std::fill(border, border + outputs, elem(0));
+            } else {
+                Product last = product;
+                last.y = &detail[16 * (size_t(row) * padded + left)];
+                multiply<false, true>(last);
+                for (int column = left; column < right; column++)
+                    if (!seen_around(row, column)) std::fill_n(&detail[16 * (size_t(row) * padded + column)], 16, 0.f);
+            }
+            left = right / TILE * TILE;
+        }
+    }
+
+    bool seen_around(int row, int column) const {
+        for (int r = std::max(row - 1, 0); r <= std::min(row + 1, height - 1); r++)
+            for (int c = std::max(column - 1, 0); c <= std::min(column + 1, width - 1); c++)
+                if (head[4 * (size_t(r) * width + c) + 3] > 0.f) return true;
+        return false;
+    }
+};
+
+// Call done(top, left, head of the tile or none, whether there may be something) for every tile of a view.
+template <class Done>
+int64_t draw_tiles(const Person &person, const Frame &frame, const Done &done) {
+    const int rows = (frame.height + TILE - 1) / TILE, columns = (frame.width + TILE - 1) / TILE;
+    std::vector<float> near, far;
+    tile_bounds(person, frame, rows, columns, near, far);
+    std::atomic<int64_t> total{0};
+    share(frame.threads, rows * columns, [&](std::atomic<int> &next) {
+        Worker worker(person, frame);
+        std::vector<float> head(4 * RAYS);
+        for (int tile; (tile = next++) < rows * columns;) {
+            const int top = tile / columns * TILE, left = tile % columns * TILE;
+            const bool filled = far[tile] > near[tile];
+            std::fill(head.begin(), head.end(), 0.f);
+            if (filled) worker.tile(top, left, near[tile], far[tile], head.data());
+            done(top, left, head.data(), filled);
+        }
+        total += worker.evaluated;
+    });
+    return total;
 }
 
 }  // namespace
@@ -452,26 +623,25 @@ void copy_head(const Frame &frame, int top, int left, const float *head, float *
 extern "C" int gf_uses_bf16() { return sizeof(elem) == 2; }
 
 extern "C" void gf_render(const Person *person, const Frame *frame, Output *output) {
+    if (frame->scale == 1) {
+        output->samples = draw_tiles(*person, *frame, [&](int top, int left, const float *head, bool) {
+            finish(*person, *frame, top, left, head, output->picture);
+        });
+        return;
+    }
+    Small small(*person, *frame);
+    output->samples = draw_tiles(*person, small.view(), [&](int top, int left, const float *head, bool filled) {
+        if (filled) small.take(top, left, head);
+    });
+    small.add_detail();
     const int rows = (frame->height + TILE - 1) / TILE, columns = (frame->width + TILE - 1) / TILE;
-    std::vector<float> near, far;
-    tile_bounds(*person, *frame, rows, columns, near, far);
-    std::atomic<int> next{0};
-    std::atomic<int64_t> total{0};
-    auto work = [&] {
-        Worker worker(*person, *frame);
-        std::vector<float> head(4 * RAYS);
+    share(frame->threads, rows * columns, [&](std::atomic<int> &next) {
+        float head[4 * RAYS];
         for (int tile; (tile = next++) < rows * columns;) {
             const int top = tile / columns * TILE, left = tile % columns * TILE;
-            std::fill(head.begin(), head.end(), 0.f);
-            if (far[tile] > near[tile]) worker.tile(top, left, near[tile], far[tile], head.data());
-            if (output->head) copy_head(*frame, top, left, head.data(), output->head);
-            if (output->picture) finish(*person, *frame, top, left, head.data(), output->picture);
+            if (small.near(top / frame->scale, left / frame->scale)) small.enlarge(top, left, head);
+            else memset(head, 0, sizeof head);
+            finish(*person, *frame, top, left, head, output->picture);
         }
-        total += worker.evaluated;
-    };
-    std::vector<std::thread> helpers;
-    for (int i = 1; i < frame->threads; i++) helpers.emplace_back(work);
-    work();
-    for (auto &helper : helpers) helper.join();
-    output->samples = total;
+    });
 }

@@ -28,6 +28,13 @@ class TorchBackend(Backend):
         scene, dtype = self.scene, _DTYPES.get(self.scene.amp)
         with contextlib.nullcontext() if dtype is None else torch.autocast(self.device.type, dtype):
             picture, _ = compose_state(
-                scene.head, scene.torso, state=state, c2w=c2w, camera=scene.camera, background=self.background
+                scene.head,
+                scene.torso,
+                state=state,
+                c2w=c2w,
+                camera=scene.camera,
+                background=self.background,
+                scale=scene.scale,
+                sr=scene.sr,
             )
         return to_uint8(picture).cpu().numpy()

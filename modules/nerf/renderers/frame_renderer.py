@@ -14,6 +14,7 @@ from modules.nerf.backends.base import Backend, Scene
 from modules.nerf.backends.choice import TRUTH, build_backend, fastest_backend
 from modules.nerf.bounds import intrinsics_of
 from modules.nerf.model import HeadModel, TorsoModel
+from modules.nerf.super_resolution import TIERS, SuperResolution
 from modules.pretrained import load_pretrained
 from utils.commons.runtime import Runtime
 from utils.data.person_store import PersonStore
@@ -32,6 +33,8 @@ class FrameRenderer:
         camera: Intrinsics,
         runtime: Runtime,
         backend: str = TRUTH,
+        tier: str = "full",
+        sr: SuperResolution | None = None,
     ) -> None:
         """Take trained networks.
 
@@ -42,10 +45,21 @@ class FrameRenderer:
             camera: Intrinsics of that size.
             runtime: Device and precision.
             backend: Name of what draws; ``auto`` measures at the first frame.
+            tier: ``full``, ``fast`` (half the size, enlarged by ``sr``) or ``preview`` (a quarter, interpolated).
+            sr: The network that enlarges.
         """
         self.head, self.camera, self.runtime = head, camera, runtime
         threads = torch.get_num_threads()
-        self.scene = Scene(head, torso, background, camera, amp=runtime.amp, threads=threads)
+        self.scene = Scene(
+            head,
+            torso,
+            background,
+            camera,
+            amp=runtime.amp,
+            threads=threads,
+            scale=TIERS[tier],
+            sr=sr if tier == "fast" else None,
+        )
         self.backend: Backend | None = None if backend == "auto" else build_backend(backend, self.scene)
 
     @classmethod
@@ -59,6 +73,8 @@ class FrameRenderer:
         amp: str = "auto",
         image_size: int | None = None,
         backend: str = TRUTH,
+        tier: str = "full",
+        sr_work_dir: Path | None = None,
     ) -> Self:
         """Load the newest checkpoints of a head and, if given, of a torso.
 
@@ -70,18 +86,25 @@ class FrameRenderer:
             amp: Precision, ``auto`` measures.
             image_size: Height of the picture; the stored one when absent.
             backend: Name of what draws.
+            tier: ``full``, ``fast`` or ``preview``.
+            sr_work_dir: Experiment of the network that enlarges; only the fast tier needs it.
         """
         runtime = Runtime.create(device, amp=amp)
         head, _, _ = load_pretrained(HeadModel, head_work_dir, child="head", device=str(runtime.device))
         torso = None
         if torso_work_dir is not None:
             torso, _, _ = load_pretrained(TorsoModel, torso_work_dir, child="torso", device=str(runtime.device))
+        sr = None
+        if tier == "fast" and sr_work_dir is not None:
+            sr, _, _ = load_pretrained(SuperResolution, sr_work_dir, child="sr", device=str(runtime.device))
         camera = intrinsics_of(store, image_size)
         background = store.background
         if background.shape[:2] != (camera.height, camera.width):
             method = cv2.INTER_AREA if camera.height < len(background) else cv2.INTER_CUBIC
             background = cv2.resize(background, (camera.width, camera.height), interpolation=method)
-        return cls(head, torso, background=background, camera=camera, runtime=runtime, backend=backend)
+        return cls(
+            head, torso, background=background, camera=camera, runtime=runtime, backend=backend, tier=tier, sr=sr
+        )
 
     @property
     def size(self) -> tuple[int, int]:

@@ -132,6 +132,7 @@ def test_damaged_best_file_is_named(tmp_path: Path) -> None:
         ("lrs3/lm3d_vae", "bash scripts/train_audio2motion.sh"),
         ("May/postnet", "bash scripts/train_postnet.sh May"),
         ("May/lm3d_nerf_torso", "bash scripts/train_nerf.sh May"),
+        ("May/lm3d_nerf_sr", "bash scripts/train_nerf.sh May"),
     ],
 )
 def test_a_missing_experiment_tells_how_to_train_it(tmp_path: Path, folder: str, command: str) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from modules.nerf.backends.choice import build_backend, fastest_backend
 from modules.nerf.backends.compiler import choose_path, cpu_features, find_compiler
 from modules.nerf.backends.torch_backend import TorchBackend
 from modules.nerf.fields.head import FrameState
+from modules.nerf.super_resolution import SuperResolution, SuperResolutionConfig
 from modules.registry import names, resolve
 from tests.modules.nerf.backends.conftest import SceneMaker, make_models
 from utils.data.person_store import PersonStore
@@ -74,6 +76,26 @@ def test_a_backend_draws_other_fields(
 ) -> None:
     scene, state, c2w = make_scene(models=make_models(store, steps=4, **keys), size=(40, 40))
     assert psnr(TorchBackend(scene).draw(state, c2w), backend_of(name, scene).draw(state, c2w)) >= 60
+
+
+@pytest.mark.parametrize("name", FAST)
+@pytest.mark.parametrize("size", [(64, 64), (33, 47), (1, 1)])
+@pytest.mark.parametrize("scale", [2, 4])
+def test_smaller_heads_are_enlarged_as_torch_does(
+    name: str, size: tuple[int, int], scale: int, make_scene: SceneMaker
+) -> None:
+    sr = SuperResolution(SuperResolutionConfig(sr_channels=20)).requires_grad_(False)
+    for conv in sr.convs:
+        torch.nn.init.normal_(conv.weight, std=0.1)
+        torch.nn.init.normal_(conv.bias, std=0.1)
+    least = {"off": 60 if size[0] > 1 else 40, "bf16": 50 if size[0] > 1 else 40}
+    for amp in least:
+        scene, state, c2w = make_scene(size=size, scale=scale, sr=sr if scale == 2 else None, amp=amp, threads=2)
+        truth = TorchBackend(replace(scene, amp="off")).draw(state, c2w)
+        assert psnr(truth, backend_of(name, scene).draw(state, c2w)) >= least[amp]
+    plain, _, _ = make_scene(size=size, scale=scale)
+    if scale == 2 and size[0] > 1:
+        assert psnr(truth, TorchBackend(plain).draw(state, c2w)) < 40, "the network changes the picture"
 
 
 @pytest.mark.parametrize("name", FAST)
