@@ -55,7 +55,8 @@ class SpeechToMotion:
         self.vae, _, vae_step = load_pretrained(Audio2MotionVAE, vae_dir, ckpt_steps=steps, device=self.device)
         logger.info("audio2motion: %s @ %d", short(vae_dir), vae_step)
         self.postnet = self._load_postnet(config) if config.infer_use_postnet else None
-        self.encoder = build_speech_encoder(manifest.speech_encoder, hubert_path=str(values.get("hubert_path", "")))
+        trained_with = str(values.get("hubert_path", ""))
+        self.encoder = build_speech_encoder(manifest.speech_encoder, hubert_path=hubert_path(config) or trained_with)
         if self.encoder.dim != manifest.speech_dim:
             raise DataError(
                 f"speech encoder {manifest.speech_encoder!r} gives {self.encoder.dim} channels, the dataset has "
@@ -95,6 +96,12 @@ class SpeechToMotion:
 
     def _batch(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.array(array, np.float32))[None].to(self.device)
+
+
+def hubert_path(config: InferConfig) -> str:
+    """Return where HuBERT's weights are: as configured, else ``checkpoints/hubert`` if it is there, else nothing."""
+    local = under_work_root("checkpoints/hubert")
+    return config.hubert_path or (str(local) if (local / "config.json").is_file() else "")
 
 
 POSTNET_CHILD = "generator"

@@ -57,6 +57,10 @@ class InferConfig(FilterConfig):
     """Experiment that renders the head; empty: ``checkpoints/<video_id>/lm3d_nerf``."""
     torso_work_dir: str = ""
     """Experiment that renders the torso; empty: ``checkpoints/<video_id>/lm3d_nerf_torso``; ``none``: head only."""
+    hubert_path: str = ""
+    """Folder or hub id of HuBERT's weights; empty: ``checkpoints/hubert``, else as the post-net says, else the hub."""
+    infer_deepspeech: str = ""
+    """DeepSpeech features of the sound (npy) for imported torsos; empty: ``<name>_16k_deepspeech.npy`` beside it."""
     infer_use_postnet: bool = True
     """Refine the VAE's landmarks by the person's postnet; false shows the generic model alone."""
     infer_temperature: float | None = Field(default=None, ge=0)

@@ -108,10 +108,11 @@ class PersonTest:
 
     def _render(self, lm3d: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the test frames; condition windows never cross a cut."""
-        renderer, c2w = self.head.renderer, np.array(self.store.c2w)
+        c2w = np.array(self.store.c2w)
         for start, end in self.segments:
             inside = self.frames[(self.frames >= start) & (self.frames < end)]
             if len(inside):
+                renderer = self.head.clip_renderer(np.arange(start, end))
                 conditions = renderer.conditions(np.ascontiguousarray(lm3d[start:end]))
                 for frame in inside:
                     yield renderer.render(conditions, int(frame) - start, c2w[frame])

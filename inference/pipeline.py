@@ -14,15 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
-from inference.audio_to_landmarks import SpeechToMotion
+from inference.audio_to_landmarks import SpeechToMotion, hubert_path
 from inference.camera_path import CameraPath, camera_path
 from inference.config import InferConfig
 from inference.landmark_filters import apply_filters
 from inference.person_motion import PersonMotion, person_motion
 from inference.render_video import render_video
+from inference.vanilla_speech import clip_windows, find_deepspeech, speech_windows
 from inference.voice_activity import speech_activity
-from modules.audio import SAMPLES_PER_FRAME
+from modules.audio import SAMPLES_PER_FRAME, build_speech_encoder
+from modules.nerf.renderers.base import PersonRenderer
 from modules.nerf.renderers.frame_renderer import FrameRenderer
+from modules.nerf.renderers.vanilla_renderer import VanillaRenderer, is_vanilla
 from utils.commons.checkpoint import latest_step
 from utils.commons.experiment import how_to_train, short
 from utils.commons.schema import DataError
@@ -33,6 +36,10 @@ from utils.media.audio import load_wav
 logger = logging.getLogger(__name__)
 
 _FULL_SCALE, _MOST_CLIPPED = 0.999, 0.01
+
+
+_ORIGINAL_SURPLUS = 4
+"""Frames by which landmarks of the original program may be longer than their sound."""
 
 
 class TalkingHead:
@@ -60,10 +67,18 @@ class TalkingHead:
         return SpeechToMotion(self.config, self.store)
 
     @functools.cached_property
-    def renderer(self) -> FrameRenderer:
+    def renderer(self) -> FrameRenderer | VanillaRenderer:
         """The models from landmarks to pictures."""
         self.check_experiments(motion=False)
         config = self.config
+        if is_vanilla(config.head_dir):
+            return VanillaRenderer.from_experiments(
+                config.head_dir,
+                config.torso_dir,
+                self.store,
+                device=config.device,
+                image_size=config.infer_image_size or None,
+            )
         return FrameRenderer.from_experiments(
             config.head_dir,
             config.torso_dir,
@@ -116,6 +131,8 @@ class TalkingHead:
         if self.config.infer_max_frames:
             deviations = deviations[: self.config.infer_max_frames]
         frames = round(len(speech) / SAMPLES_PER_FRAME)
+        if frames < len(deviations) <= frames + _ORIGINAL_SURPLUS:
+            deviations = deviations[:frames]
         if abs(frames - len(deviations)) > 2:
             raise DataError(
                 f"the landmarks have {len(deviations)} frames, the sound {frames}; predict them anew for this sound"
@@ -124,13 +141,35 @@ class TalkingHead:
         lm3d = self.filtered(deviations, speech, path)
         cut = self.config.infer_max_frames > 0
         return render_video(
-            self.renderer,
+            self._renderer_of(speech, path, wav if isinstance(wav, Path) else None),
             lm3d,
             path.c2w,
             out,
             audio=speech if cut or isinstance(wav, np.ndarray) else wav,
             crf=self.config.infer_crf,
         )
+
+    def _renderer_of(self, speech: np.ndarray, path: CameraPath, sound: Path | None) -> PersonRenderer:
+        """Return the renderer; a vanilla one hears the speech [N] or, of its file, the features that lie beside it."""
+        renderer = self.renderer
+        if not isinstance(renderer, VanillaRenderer):
+            return renderer
+        deepspeech = find_deepspeech(sound, self.config.infer_deepspeech)
+        encode = functools.partial(self.encode, speech)
+        windows = speech_windows(renderer, self.store, encode, deepspeech=deepspeech, frames=path.frames)
+        return renderer.speaking(windows)
+
+    def clip_renderer(self, frames: np.ndarray) -> PersonRenderer:
+        """Return the renderer for frames [T] of the person's own clip."""
+        renderer = self.renderer
+        if isinstance(renderer, VanillaRenderer):
+            return renderer.speaking(clip_windows(self.store, frames))
+        return renderer
+
+    def encode(self, speech: np.ndarray) -> np.ndarray:
+        """Return the dataset's kind of speech features [2T,C] of a sound [N] at 16 kHz."""
+        manifest = self.store.manifest
+        return build_speech_encoder(manifest.speech_encoder, hubert_path=hubert_path(self.config)).encode(speech)
 
     def filtered(self, deviations: np.ndarray, speech: np.ndarray, path: CameraPath) -> np.ndarray:
         """Return absolute landmarks [T,68,3] in cm after the filters of the configuration."""

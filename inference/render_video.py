@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from modules.nerf.renderers.frame_renderer import FrameRenderer
+from modules.nerf.renderers.base import PersonRenderer
 from utils.media.video import VideoWriter
 
 FPS = 25
@@ -21,7 +21,7 @@ _AHEAD = 8
 
 
 def render_video(
-    renderer: FrameRenderer,
+    renderer: PersonRenderer,
     lm3d: np.ndarray,
     c2w: np.ndarray,
     out: Path,
@@ -49,7 +49,7 @@ def render_video(
     return out
 
 
-def render_frames(renderer: FrameRenderer, lm3d: np.ndarray, c2w: np.ndarray) -> Iterator[np.ndarray]:
+def render_frames(renderer: PersonRenderer, lm3d: np.ndarray, c2w: np.ndarray) -> Iterator[np.ndarray]:
     """Yield one picture uint8 [H,W,3] for each frame of landmarks [T,68,3] in cm and poses [T,4,4]."""
     conditions = renderer.conditions(lm3d)
     for t in range(len(lm3d)):

@@ -140,6 +140,11 @@ class Task(abc.ABC):
         """Return the configuration with what the data decide filled in; called once, before it is saved."""
         return config
 
+    @classmethod
+    def variant(cls, config: TaskConfig) -> type[Task]:
+        """Return the class that trains this configuration: this one, or another of its family that a key names."""
+        return cls
+
     def frozen(self) -> dict[str, nn.Module]:
         """Return networks that are used but never trained; the trainer moves them and keeps them in eval mode."""
         return {}

@@ -83,7 +83,8 @@ def typed_config(resolved: ResolvedConfig) -> tuple[type[Task], TaskConfig]:
         task_cls = load_task_class(resolved.values["task_cls"])
     except ConfigError as error:
         raise ConfigError(f"{resolved.origins['task_cls']}: {error}") from error
-    return task_cls, build_config(task_cls.config_cls, resolved)
+    config = build_config(task_cls.config_cls, resolved)
+    return task_cls.variant(config), config
 
 
 def prepare(work_dir: Path, config: TaskConfig, exp_name: str, *, reset: bool) -> None:

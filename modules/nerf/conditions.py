@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from utils.commons.schema import Config
 from utils.data.person_store import PersonStore
-from utils.data.windows import context_windows
+from utils.data.windows import context_windows, window_indices
 
 
 class ConditionConfig(Config):
@@ -46,3 +47,29 @@ def stored_condition(store: PersonStore, frame: int, *, window: int, smoothing: 
     lm3d = torch.from_numpy(store.lm3d[first : min(end, frame + halo + 1)].copy())
     mean, std = torch.from_numpy(store.lm3d_mean), torch.from_numpy(store.lm3d_std)
     return landmark_conditions(lm3d, mean, std, window=window, smoothing=smoothing)[frame - first]
+
+
+def speech_conditions(rows: Tensor, *, window: int, smoothing: int) -> Tensor:
+    """Return [T,S,W,C]: around every frame S windows of W rows of speech features, the edge repeated outside.
+
+    Args:
+        rows: Speech features of a sequence without cuts at 50 Hz, [2T,C].
+        window: W, rows of a window; that of frame t begins W//2 rows before row 2t.
+        smoothing: S, neighbouring frames.
+    """
+    centers = 2 * torch.arange(len(rows) // 2)
+    return context_windows(rows[window_indices(len(rows), window, center=centers)], smoothing)
+
+
+def stored_rows(store: PersonStore, kind: str) -> np.ndarray:
+    """Return the speech features [2T,C] of a person's clip: ``speech``, or ``deepspeech`` of imported ones."""
+    return store.deepspeech if kind == "deepspeech" else store.speech
+
+
+def stored_speech_condition(store: PersonStore, frame: int, kind: str, *, window: int, smoothing: int) -> Tensor:
+    """Return the speech condition [S,W,C] of one frame of a person's dataset; windows do not cross cuts."""
+    start, end = next((a, b) for a, b in store.manifest.segments if a <= frame < b)
+    halo = window + smoothing
+    first = max(start, frame - halo)
+    rows = np.array(stored_rows(store, kind)[2 * first : 2 * min(end, frame + halo + 1)], np.float32)
+    return speech_conditions(torch.from_numpy(rows), window=window, smoothing=smoothing)[frame - first]

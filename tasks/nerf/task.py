@@ -16,10 +16,11 @@ from modules.nerf.model import HeadModel, TorsoModel, compose_frame
 from modules.nerf.pose_offsets import PoseOffsets
 from modules.nerf.sampling import camera_rays
 from modules.pretrained import load_pretrained
-from tasks.base_task import Batch, BatchDataset, Media, OptimizerSpec, Task
+from tasks.base_task import Batch, BatchDataset, Media, OptimizerSpec, Task, TaskConfig
 from tasks.nerf.config import NerfHeadConfig, NerfTorsoConfig, RayConfig
 from tasks.nerf.dataset import FrameDataset, HeadRayDataset, TorsoRayDataset, open_person
 from tasks.nerf.validation import comparison, frame_metrics
+from utils.commons.schema import ConfigError
 from utils.data import paths
 from utils.data.person_store import PersonStore
 from utils.geometry.cameras import Intrinsics
@@ -79,6 +80,15 @@ class NerfHeadTask(RayTask):
 
     config_cls = NerfHeadConfig
     config: NerfHeadConfig
+
+    @classmethod
+    def variant(cls, config: TaskConfig) -> type[Task]:
+        assert isinstance(config, NerfHeadConfig)
+        from tasks.nerf.vanilla import VanillaHeadTask  # it builds on this module
+
+        if config.cond_type == "speech" and config.field != "vanilla":
+            raise ConfigError("cond_type=speech needs field=vanilla; the other heads follow landmarks")
+        return VanillaHeadTask if config.field == "vanilla" else cls
 
     def __init__(self, config: NerfHeadConfig) -> None:
         super().__init__(config)
@@ -166,6 +176,13 @@ class NerfTorsoTask(RayTask):
 
     config_cls = NerfTorsoConfig
     config: NerfTorsoConfig
+
+    @classmethod
+    def variant(cls, config: TaskConfig) -> type[Task]:
+        assert isinstance(config, NerfTorsoConfig)
+        from tasks.nerf.vanilla import VanillaTorsoTask  # it builds on this module
+
+        return VanillaTorsoTask if config.field == "vanilla" else cls
 
     def __init__(self, config: NerfTorsoConfig) -> None:
         super().__init__(config)

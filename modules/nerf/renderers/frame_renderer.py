@@ -98,10 +98,7 @@ class FrameRenderer:
         if tier == "fast" and sr_work_dir is not None:
             sr, _, _ = load_pretrained(SuperResolution, sr_work_dir, child="sr", device=str(runtime.device))
         camera = intrinsics_of(store, image_size)
-        background = store.background
-        if background.shape[:2] != (camera.height, camera.width):
-            method = cv2.INTER_AREA if camera.height < len(background) else cv2.INTER_CUBIC
-            background = cv2.resize(background, (camera.width, camera.height), interpolation=method)
+        background = background_of(store, camera)
         return cls(
             head, torso, background=background, camera=camera, runtime=runtime, backend=backend, tier=tier, sr=sr
         )
@@ -127,6 +124,15 @@ class FrameRenderer:
         if self.backend is None:
             self.backend = fastest_backend(self.scene, state, matrix)
         return self.backend.draw(state, matrix)
+
+
+def background_of(store: PersonStore, camera: Intrinsics) -> np.ndarray:
+    """Return the person's clean background in the size of ``camera``, uint8 [H,W,3]."""
+    background = store.background
+    if background.shape[:2] == (camera.height, camera.width):
+        return background
+    method = cv2.INTER_AREA if camera.height < len(background) else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(background, (camera.width, camera.height), interpolation=method))
 
 
 def _float_tensor(values: np.ndarray | Tensor) -> Tensor:
