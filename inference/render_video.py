@@ -16,6 +16,8 @@ from modules.nerf.renderers.base import PersonRenderer
 from utils.media.video import VideoWriter
 
 FPS = 25
+SYNTHETIC = "Synthetic media: the face in this video was generated from sound (GeneFace, rebuilt)."
+"""Written into every video's metadata, so that whoever looks can tell."""
 _AHEAD = 8
 """Rendered frames that may wait for the encoder."""
 
@@ -43,7 +45,7 @@ def render_video(
     """
     height, width = renderer.size
     frames = ahead(render_frames(renderer, lm3d, c2w), _AHEAD)
-    with VideoWriter(out, size=(width, height), fps=FPS, audio=audio, crf=crf) as writer:
+    with VideoWriter(out, size=(width, height), fps=FPS, audio=audio, crf=crf, comment=SYNTHETIC) as writer:
         for frame in tqdm(frames, total=len(lm3d), desc=title, unit="frame"):
             writer.write(frame)
     return out

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -70,3 +71,10 @@ def test_video_holds_the_frames_and_exactly_the_sound(tmp_path: Path) -> None:
     assert (info.num_frames, info.fps, info.width, info.height) == (25, 25, 64, 48)
     assert [round(float(frame.mean())) for frame in read_frames(out)][::12] == pytest.approx([0, 12, 24], abs=2)
     assert len(load_wav(out)) == pytest.approx(16000, abs=640)
+
+
+def test_video_says_that_it_is_synthetic(tmp_path: Path) -> None:
+    sound = np.zeros(6400, np.float32)
+    out = render_video(FlatRenderer(), np.zeros((10, 68, 3)), np.zeros((10, 4, 4)), tmp_path / "v.mp4", audio=sound)
+    with av.open(str(out)) as container:
+        assert "Synthetic media" in container.metadata["comment"]

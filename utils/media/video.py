@@ -190,6 +190,7 @@ class VideoWriter:
 
     The sound is encoded as AAC and exactly as long as given, whatever the number of frames. ``yuv420p`` needs even
     sizes: an odd width or height grows by one, repeating the last column or row (``size`` tells the size written).
+    ``comment`` is written into the file's metadata.
     """
 
     def __init__(
@@ -203,6 +204,7 @@ class VideoWriter:
         pixel_format: str = "yuv420p",
         preset: str = "medium",
         sample_rate_hz: int = 16000,
+        comment: str = "",
     ) -> None:
         self.path, self.fps, self.audio = Path(path), fps, audio
         self.input_size = size
@@ -210,6 +212,7 @@ class VideoWriter:
         self.size = (size[0] + size[0] % 2, size[1] + size[1] % 2) if odd else size
         self.num_frames = 0
         self._codec = ["-c:v", "libx264", "-preset", preset, "-crf", str(crf), "-pix_fmt", pixel_format]
+        self._codec += ["-metadata", f"comment={comment}"] if comment else []
         self._sample_rate_hz = sample_rate_hz
         self._stack = contextlib.ExitStack()
 
