@@ -41,6 +41,10 @@ class Backend(abc.ABC):
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
+        self.samples = 0
+        """Samples evaluated in the last picture; 0 where that is not counted."""
+        self.seconds: dict[str, float] = {}
+        """Time of the stages of the last picture, where they are told apart."""
 
     @abc.abstractmethod
     def draw(self, state: FrameState, c2w: Tensor) -> np.ndarray:

@@ -29,6 +29,7 @@ from modules.nerf.super_resolution import SuperResolution
 
 logger = logging.getLogger(__name__)
 
+_STAGES = ("head", "detail", "finish")
 _POINTER, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_int32, ctypes.c_float
 _Fields = list[tuple[str, Any]]
 
@@ -64,7 +65,7 @@ class _Frame(ctypes.Structure):
 
 
 class _Output(ctypes.Structure):
-    _fields_: ClassVar[_Fields] = [("picture", _POINTER), ("samples", ctypes.c_int64)]
+    _fields_: ClassVar[_Fields] = [("picture", _POINTER), ("samples", ctypes.c_int64), ("seconds", ctypes.c_double * 3)]
 
 
 class CppBackend(Backend):
@@ -86,7 +87,6 @@ class CppBackend(Backend):
         self._kept: list[np.ndarray] = []
         self._background = np.ascontiguousarray(scene.background)
         self._person = self._person_of(flatten_head(scene.head), scene.sr)
-        self.samples = 0
 
     @torch.inference_mode()
     def draw(self, state: FrameState, c2w: Tensor) -> np.ndarray:
@@ -119,6 +119,7 @@ class CppBackend(Backend):
         output = _Output(picture=picture.ctypes.data)
         self.kernel.gf_render(ctypes.byref(self._person), ctypes.byref(frame), ctypes.byref(output))
         self.samples = int(output.samples)
+        self.seconds = dict(zip(_STAGES, output.seconds, strict=True))
 
     def _person_of(self, flat: FlatHead, sr: SuperResolution | None) -> _Person:
         return _Person(

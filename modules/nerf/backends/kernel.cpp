@@ -5,6 +5,7 @@
 // few a ray, packed, so that every layer is a matrix product of many rows.
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -66,6 +67,7 @@ struct Frame {
 struct Output {
     uint8_t *picture;  // [height][width][3]
     int64_t samples;
+    double seconds[3];  // drawing the head (at full size the whole picture), adding detail, finishing
 };
 
 namespace {
@@ -623,17 +625,26 @@ int64_t draw_tiles(const Person &person, const Frame &frame, const Done &done) {
 extern "C" int gf_uses_bf16() { return sizeof(elem) == 2; }
 
 extern "C" void gf_render(const Person *person, const Frame *frame, Output *output) {
+    auto last = std::chrono::steady_clock::now();
+    auto lap = [&](int stage) {
+        const auto now = std::chrono::steady_clock::now();
+        output->seconds[stage] = std::chrono::duration<double>(now - last).count();
+        last = now;
+    };
     if (frame->scale == 1) {
         output->samples = draw_tiles(*person, *frame, [&](int top, int left, const float *head, bool) {
             finish(*person, *frame, top, left, head, output->picture);
         });
+        lap(0);
         return;
     }
     Small small(*person, *frame);
     output->samples = draw_tiles(*person, small.view(), [&](int top, int left, const float *head, bool filled) {
         if (filled) small.take(top, left, head);
     });
+    lap(0);
     small.add_detail();
+    lap(1);
     const int rows = (frame->height + TILE - 1) / TILE, columns = (frame->width + TILE - 1) / TILE;
     share(frame->threads, rows * columns, [&](std::atomic<int> &next) {
         float head[4 * RAYS];
@@ -644,4 +655,5 @@ extern "C" void gf_render(const Person *person, const Frame *frame, Output *outp
             finish(*person, *frame, top, left, head, output->picture);
         }
     });
+    lap(2);
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Self
 
@@ -60,6 +61,8 @@ class FrameRenderer:
             scale=TIERS[tier],
             sr=sr if tier == "fast" else None,
         )
+        self.state_seconds = 0.0
+        """Time from the condition to the field's state in the last frame."""
         self.backend: Backend | None = None if backend == "auto" else build_backend(backend, self.scene)
 
     @classmethod
@@ -118,9 +121,11 @@ class FrameRenderer:
     @torch.inference_mode()
     def render(self, conditions: Tensor, t: int, c2w: np.ndarray | Tensor) -> np.ndarray:
         """Return frame ``t`` seen by the camera ``c2w`` [4,4], uint8 [H,W,3]."""
+        start = time.perf_counter()
         matrix = _float_tensor(c2w).to(self.runtime.device)
         with self.runtime.autocast():
             state = self.head.frame(conditions[t][None])
+        self.state_seconds = time.perf_counter() - start
         if self.backend is None:
             self.backend = fastest_backend(self.scene, state, matrix)
         return self.backend.draw(state, matrix)

@@ -1,0 +1,129 @@
+"""Measure a trained person; see scripts/bench.sh. Each part runs in a process of its own, with its own memory."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+    from utils.commons.malloc import tune_process
+
+    tune_process()
+
+from utils.commons.cli import run_main
+from utils.commons.machine import describe_machine
+from utils.data import paths
+from utils.data.atomic import atomic_path, save_json
+
+PARTS = ("draw", "video", "training")
+Results = dict[str, Any]
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = _parser().parse_args(arguments)
+    if options.save:
+        save_json(options.save, run_part(options.parts, options))
+        return
+    results: Results = {"video_id": options.video_id, "machine": describe_machine()}
+    for part in options.parts.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "part.json"
+            command = [sys.executable, __file__, *arguments, "--parts", part, "--save", str(target)]
+            if subprocess.run(command, check=False).returncode == 0:
+                results[part] = json.loads(target.read_text(encoding="utf-8"))
+            else:
+                results[part] = {"error": "this part failed; see above"}
+    folder = paths.work_root() / "infer_out" / options.video_id / "bench"
+    text = report(results)
+    save_json(folder / "bench.json", results)
+    with atomic_path(folder / "table.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    print(text)
+
+
+def run_part(part: str, options: argparse.Namespace) -> Results:
+    """Return the figures of one part, measured in this process."""
+    from inference.benchmark import draw_rows, peak_memory_gb, video_row
+    from inference.run import infer_config
+
+    config = infer_config(None, options.video_id, options.hparams)
+    found: Results = {}
+    if part == "draw":
+        sizes = [int(size) for size in options.sizes.split(",")]
+        rows = draw_rows(config, sizes=sizes, tiers=options.tiers.split(","), frames=options.frames)
+        found["rows"] = [asdict(row) for row in rows]
+    elif part == "video":
+        wav = options.audio or paths.raw_wav("demo")
+        keys = {"infer_image_size": max(int(size) for size in options.sizes.split(","))}
+        found["rows"] = []
+        with tempfile.TemporaryDirectory() as folder:
+            for tier in options.tiers.split(","):
+                settings = config.model_copy(update={**keys, "tier": tier, "renderer_backend": "auto"})
+                row = video_row(settings, wav, Path(folder) / "out.mp4", sound_seconds=options.seconds)
+                found["rows"].append(asdict(row) | {"seconds": round(row.seconds, 2)})
+    else:
+        from tasks.nerf.benchmark import training_row, vanilla_seconds
+
+        row = training_row(config.head_dir, n_rays=options.n_rays)
+        found.update(asdict(row) | {"rays_per_second": round(row.rays_per_second)})
+        found["vanilla_seconds_512"] = round(vanilla_seconds(), 1)
+    return found | {"peak_memory_gb": peak_memory_gb()}
+
+
+def report(results: Results) -> str:
+    """Return all figures as Markdown."""
+    machine = results["machine"]
+    lines = [f"{results['video_id']}: {machine['cpu']}, {machine['cores']} cores, torch {machine['torch']}", ""]
+    vanilla = results.get("training", {}).get("vanilla_seconds_512")
+    if rows := results.get("draw", {}).get("rows"):
+        lines += [
+            "| backend | tier | size | ms | frames/s | samples | stages ms | ratio to vanilla |",
+            "|---" * 8 + "|",
+        ]
+        for row in rows:
+            stages = ", ".join(f"{name} {value}" for name, value in row["stages"].items() if value)
+            ratio = f"{vanilla * (row['size'] / 512) ** 2 / row['ms'] * 1000:.0f}" if vanilla else "-"
+            cells = [row["backend"], row["tier"], row["size"], row["ms"], row["frames_per_second"], row["samples"]]
+            lines.append("| " + " | ".join(map(str, [*cells, stages, ratio])) + " |")
+        lines.append("")
+    for row in results.get("video", {}).get("rows", []):
+        lines.append(
+            f"- {row['sound_seconds']} s of speech to {row['size']}² mp4, {row['tier']} tier: {row['seconds']} s "
+            f"(landmarks {row['landmarks_seconds']}, drawing and encoding {row['drawing_seconds']})"
+        )
+    if "rays_per_second" in (training := results.get("training", {})):
+        lines.append(
+            f"- training: {training['rays_per_second']} rays/s ({training['rays']} rays: step {training['step_ms']}, "
+            f"batch {training['batch_ms']} ms, amp {training['amp']}); vanilla head and torso: {vanilla} s a 512² frame"
+        )
+    memory = {part: results[part]["peak_memory_gb"] for part in PARTS if "peak_memory_gb" in results.get(part, {})}
+    lines.append("- peak memory GB: " + ", ".join(f"{part} {value}" for part, value in memory.items()))
+    return "\n".join(lines) + "\n"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bash scripts/bench.sh", description="Measure a trained person.")
+    parser.add_argument("video_id", help="a person with trained head, torso, sr and (for the video) postnet")
+    parser.add_argument("--sizes", default="256,512", help="picture sizes; the video takes the largest")
+    parser.add_argument("--tiers", default="full,fast,preview", help="tiers")
+    parser.add_argument("--frames", type=int, default=7, help="frames timed, after two to warm up")
+    parser.add_argument("--seconds", type=float, default=10.0, help="speech in the video")
+    parser.add_argument("--audio", type=Path, help="speech; default data/raw/val_wavs/demo.wav")
+    parser.add_argument("--n_rays", type=int, default=0, help="rays of a training step; 0 = as trained")
+    parser.add_argument("--parts", default=",".join(PARTS), help="what to measure")
+    parser.add_argument("--hparams", action="append", default=[], help="overrides of the inference configuration")
+    parser.add_argument("--save", type=Path, help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    run_main(main)
