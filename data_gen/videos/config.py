@@ -35,6 +35,9 @@ class ProcessConfig(FeatureConfig):
     """Width and height of the pictures trained on and rendered."""
     segmenter: str = "mediapipe"
     """Separates head, torso and background."""
+    tracker: Literal["morphable", "rigid"] = "morphable"
+    """What is fitted to the landmarks: the open morphable head (one identity, expressions apart from the pose), or a
+    mean shape of the person's own moved as one rigid piece."""
     pose_refine: Literal["none", "photometric"] = "photometric"
     """Head poses from landmarks alone, or then refined by aligning the pictures of the face (sharper renderings)."""
     crop: Literal["auto", "always", "never"] = "auto"

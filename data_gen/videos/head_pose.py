@@ -11,10 +11,14 @@ import numpy as np
 from data_gen.stages import Progress
 from data_gen.videos.config import ProcessConfig
 from data_gen.videos.frames import num_threads, ordered_map
-from modules.face.head_pose import FOCAL_FACTOR, HeadPose, solve_head_pose, with_motion
+from modules.face.head_pose import HeadPose, solve_head_pose, with_motion
 from modules.face.photometric import Alignment, PhotometricAligner, joined
 from modules.face.pose_smoother import smooth_poses
+from modules.face.pose_solver import Poses
+from modules.face.tracker.fit import fit_clip, mediapipe_head, point_model
+from modules.face.tracker.result import head_pose_of
 from utils.data.atomic import save_json, save_npy
+from utils.geometry.cameras import Intrinsics
 from utils.geometry.rotations import world_to_camera_from_c2w
 from utils.media.video import read_frames
 
@@ -23,13 +27,12 @@ _TEXTURE_FRAMES = 120
 
 
 def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Progress) -> None:
-    """Write c2w.npy, lm3d.npy, shape.npy and head_pose.json."""
+    """Write c2w.npy, lm3d.npy, shape.npy, head_pose.json; from the morphable head expression.npy and identity.npy."""
     points = np.load(processed_dir / "landmarks" / "lm478.npy", allow_pickle=False)
     valid = np.load(processed_dir / "landmarks" / "valid.npy", allow_pickle=False)
     facts = json.loads((processed_dir / "landmarks" / "landmarks.json").read_text(encoding="utf-8"))
     segments = [(int(start), int(end)) for start, end in facts["segments"]]
-    size = (config.image_size, config.image_size)
-    pose = solve_head_pose(points, valid, size, segments, focal_factor=config.focal_factor or FOCAL_FACTOR)
+    pose = _from_landmarks(config, points, valid, segments)
     if config.pose_refine == "photometric":
         alignments = _align(config, processed_dir / "ingest" / "video.mp4", pose, valid, progress)
         logger.info("frames agree with the face's texture by %.3f", np.mean([one.correlation for one in alignments]))
@@ -37,7 +40,28 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
     save_npy(out_dir / "c2w.npy", pose.c2w)
     save_npy(out_dir / "lm3d.npy", pose.lm3d)
     save_npy(out_dir / "shape.npy", pose.shape.astype(np.float32))
+    if pose.expression is not None and pose.identity is not None:
+        save_npy(out_dir / "expression.npy", pose.expression)
+        save_npy(out_dir / "identity.npy", pose.identity)
     save_json(out_dir / "head_pose.json", _facts(config, pose, valid, segments))
+
+
+def _from_landmarks(
+    config: ProcessConfig, points: np.ndarray, valid: np.ndarray, segments: list[tuple[int, int]]
+) -> HeadPose:
+    """Return poses and pose-free landmarks as the chosen tracker finds them."""
+    size = config.image_size
+    if config.tracker == "rigid":
+        return solve_head_pose(points, valid, (size, size), segments, focal_factor=config.focal_factor)
+    camera = Intrinsics(config.focal_factor * size, size / 2, size / 2, size, size)
+    head = mediapipe_head()
+    fit = fit_clip(head, points, valid, camera, threads=num_threads(config.num_workers))
+    pose = head_pose_of(fit, point_model(head), points, camera)
+    if config.pose_refine == "none" and pose.information is not None:
+        trust = np.where(valid, 1.0, 1e-4)[:, None, None]
+        motion = Poses(*world_to_camera_from_c2w(pose.c2w))
+        pose = with_motion(pose, points, smooth_poses(motion, trust * pose.information, segments))
+    return pose
 
 
 def _align(
@@ -65,6 +89,7 @@ def _facts(
         "cy": camera.cy,
         "height": camera.height,
         "width": camera.width,
+        "tracker": config.tracker,
         "pose_refine": config.pose_refine,
         "reprojection_px": round(float(pose.reprojection_px[valid].mean()), 4),
         "segments": segments,

@@ -54,8 +54,8 @@ def _picture_stages() -> list[Stage]:
             ("c2w.npy", "lm3d.npy", "head_pose.json"),
             _late("head_pose"),
             inputs=("ingest", "landmarks"),
-            keys=("focal_factor", "pose_refine"),
-            version=3,
+            keys=("focal_factor", "pose_refine", "tracker"),
+            version=4,
         ),
     ]
 

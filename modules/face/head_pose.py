@@ -47,6 +47,12 @@ class HeadPose:
     """[478] how much each mesh point says about the pose."""
     reprojection_px: np.ndarray
     """[T] root mean square error of the rigid points, pixels."""
+    expression: np.ndarray | None = None
+    """[T,E] f32 weights of the morphable head's actions, where one was fitted."""
+    identity: np.ndarray | None = None
+    """[K] f32 of the morphable head, in standard deviations."""
+    information: np.ndarray | None = None
+    """[T,6,6] about each pose (turn applied after the rotation, shift in metres), where the tracker tells."""
 
 
 def solve_head_pose(

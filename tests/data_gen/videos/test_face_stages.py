@@ -72,7 +72,7 @@ def run(stage: object, folder: Path, config: ProcessConfig) -> Path:
 
 
 def test_stages_hand_on_to_each_other(processed: Path) -> None:
-    config = ProcessConfig(video_id="drawn", image_size=SIZE, num_workers=2)
+    config = ProcessConfig(video_id="drawn", image_size=SIZE, num_workers=2, tracker="rigid")
     save_json(processed / "ingest" / "cuts.json", {"cut_frames": [5]})
     marks = run(landmarks, processed, config)
     valid = np.load(marks / "valid.npy")
