@@ -216,5 +216,6 @@ def open_person(video_id: str) -> PersonStore:
         listed = f"there are: {', '.join(known)}" if known else "there is none yet"
         raise FileNotFoundError(
             f"no dataset of {video_id!r} ({listed}); make it first: bash scripts/process_video.sh {video_id}"
+            ", or bring that of the original: python scripts/import_geneface.py --dataset trainval_dataset.npy"
         )
     return PersonStore(folder)

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Render predicted landmarks.   usage: bash scripts/infer_lm3d_nerf.sh [video_id] [wav_id] [extra inference/run.py options]
-# Reads infer_out/<video_id>/pred_lm3d/<wav_id>.npy and the wav, writes infer_out/<video_id>/pred_video/<wav_id>.mp4. Both default to demo.
+# Reads infer_out/<video_id>/pred_lm3d/<wav_id>.npy and the wav, writes infer_out/<video_id>/pred_video/<wav_id>.mp4. Defaults: May, zozo.
+# A released GeneFace unzipped under checkpoints, and its dataset in data/binary/videos/<video_id>, are imported first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh
 help_if_asked "$@"
-video_id=demo
-wav_id=demo
+video_id=May
+wav_id=zozo
 if [[ $# -gt 0 && $1 != --* ]]; then video_id=$1; shift; fi
 if [[ $# -gt 0 && $1 != --* ]]; then wav_id=$1; shift; fi
+import_original "$video_id"
 exec "$(python_bin)" inference/run.py --mode video --video_id "$video_id" --wav_id "$wav_id" "$@"

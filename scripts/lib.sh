@@ -86,3 +86,23 @@ ensure_environment() {
     [[ ${#files[@]} == 1 ]] || touch ".venv/.installed-$(sha256sum <requirements.txt | cut -c1-16)"
     touch "$stamp"
 }
+
+# usage: import_original <video_id>
+# Bring a released GeneFace along that lies where its users put it: experiments of the person and generic ones under
+# checkpoints, the dataset in data/binary/videos/<video_id>. What is imported already stays as it is.
+import_original() {
+    local root=${GENEFACE_ROOT:-.} owner sources=() dataset
+    dataset=$root/data/binary/videos/$1
+    if [[ -f $dataset/trainval_dataset.npy && ! -f $dataset/manifest.json ]]; then
+        "$(python_bin)" scripts/import_geneface.py --dataset "$dataset/trainval_dataset.npy" --video_id "$1"
+    fi
+    for owner in lrs3 "$1"; do
+        if [[ -n $(compgen -G "$root/checkpoints/$owner/*/model_ckpt_steps_*.ckpt") &&
+            -z $(compgen -G "$root/checkpoints/$owner/*/import_report.json") ]]; then
+            sources+=("$root/checkpoints/$owner")
+        fi
+    done
+    if ((${#sources[@]})); then
+        "$(python_bin)" scripts/import_geneface.py "${sources[@]}"
+    fi
+}

@@ -82,7 +82,7 @@ def _experiment_folders(folder: Path) -> Iterator[Path]:
 
 def _read(path: Path, root: Path, default_owner: str, steps: dict[str, int]) -> ReleasedExperiment:
     parts = path.relative_to(root).parts
-    owner = parts[-2] if len(parts) >= 2 else root.name if parts else default_owner
+    owner = parts[-2] if len(parts) >= 2 else root.resolve().name if parts else default_owner
     name = parts[-1] if parts else root.resolve().name
     for part in (owner, name):
         if not _NAME.fullmatch(part):

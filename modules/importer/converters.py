@@ -115,16 +115,17 @@ class Converter:
         self._add(e, f"{e.owner}/syncnet", configs.syncnet_config(e.config, network.config), {"": network})
 
     def _audio2motion(self, e: ReleasedExperiment, network: Network, children: Children) -> None:
-        syncnet_dir = self._syncnet_dir(e, prefixed(children.get("syncnet_task", {}), "model."))
+        syncnet_dir = self._syncnet_dir(e, children)
         config = configs.audio2motion_config(e.config, network.config, syncnet_dir=syncnet_dir)
         self._add(e, f"{e.owner}/lm3d_vae", config, {"": network})
 
-    def _syncnet_dir(self, e: ReleasedExperiment, copy: dict[str, Tensor]) -> str:
-        """Return the SyncNet the configuration names, or another; where there is none, take the copy in ``e``."""
+    def _syncnet_dir(self, e: ReleasedExperiment, children: Children) -> str:
+        """Return the SyncNet the configuration names, or another; if there is none, take the copy in ``children``."""
         own = f"{e.owner}/syncnet"
         known = self.link(_two_last(e.config.get("syncnet_work_dir")), own, "lrs3/syncnet")
-        if known or not copy:
+        if known or "syncnet_task" not in children:
             return known
+        copy = prefixed(children.pop("syncnet_task"), "model.")
         network = read_network(copy, e.config, f"{e.source}: syncnet_task")
         self._add(e, own, configs.syncnet_config({}, network.config), {"": network})
         return self.folder(own)
@@ -135,7 +136,7 @@ class Converter:
         if not inner:
             raise DataError(f"{e.source} lacks its 'audio2motion_task'; it is no post-net as published")
         vae = read_network(prefixed(inner, "model."), e.config, f"{e.source}: audio2motion_task")
-        syncnet_dir = self._syncnet_dir(e, prefixed(children.get("syncnet_task", {}), "model."))
+        syncnet_dir = self._syncnet_dir(e, children)
         vae_name = f"{e.owner}/postnet_vae"
         config = configs.audio2motion_config({}, vae.config, syncnet_dir=syncnet_dir)
         self._add(e, vae_name, config, {"": vae})

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from modules.importer.pictures import Pictures, copy_pictures, find_pictures
 from utils.commons.schema import DataError
 from utils.data.atomic import atomic_dir, save_npy
 from utils.data.paths import binary_video
-from utils.data.person_store import PersonManifest, write_manifest
+from utils.data.person_store import OWN_FILES, PersonManifest, write_manifest
 from utils.data.picture_store import encode_picture
 from utils.geometry.cameras import Intrinsics, project
 from utils.media.audio import load_wav, save_wav
@@ -55,7 +56,17 @@ def import_dataset(path: Path, video_id: str, *, pictures: Path | None = None, o
     data = read_dataset(path)
     with atomic_dir(target) as folder:
         sentences = _write(folder, data, video_id, found)
+        _keep_foreign_files(target, folder)
     return [*data.findings, *sentences]
+
+
+def _keep_foreign_files(old: Path, new: Path) -> None:
+    """Leave what the old folder holds beside a dataset of ours in the new one too, such as the file imported from."""
+    if not old.is_dir():
+        return
+    for path in old.iterdir():
+        if path.is_file() and path.name not in OWN_FILES:
+            os.link(path, new / path.name)  # never moved: at every instant the old folder is whole
 
 
 def _write(folder: Path, data: OriginalDataset, video_id: str, pictures: Pictures | None) -> list[str]:

@@ -114,8 +114,8 @@ def test_talk_script_resolves_paths_where_it_is_called(root: Path, tmp_path: Pat
     [
         ("talk.sh", [], "usage: bash scripts/talk.sh <video_id>"),
         ("talk.sh", ["tim", "none.wav"], "error: no file"),
-        ("infer_postnet.sh", ["bob"], "error: no dataset of 'bob'"),
-        ("infer_lm3d_nerf.sh", [], "error: no dataset of 'demo'"),
+        ("infer_postnet.sh", ["bob", "demo"], "error: no dataset of 'bob'"),
+        ("infer_lm3d_nerf.sh", [], "error: no data/raw/val_wavs/zozo.wav"),
     ],
 )
 def test_scripts_end_with_one_line_and_code_two(

@@ -35,6 +35,10 @@ from utils.data.picture_store import PictureStore, decode_picture
 SCHEMA_VERSION = 1
 _SEGMENTS_TO_HOLD_OUT_WHOLE = 11
 ARRAYS = ("lm3d", "lm2d", "c2w", "speech", "f0", "face_rect", "lip_rect", "eye_rect", "valid")
+OWN_FILES = frozenset(
+    {"manifest.json", "frames.arrow", "bg.png", "audio.wav", "deepspeech.npy", *(f"{name}.npy" for name in ARRAYS)}
+)
+"""Every file a dataset may consist of."""
 
 
 class PersonManifest(Config):
