@@ -47,7 +47,7 @@ class Fit:
     @property
     def focal(self) -> float:
         """Pixels."""
-        return float(self.unknowns.log_focal.exp())
+        return round(float(self.unknowns.log_focal.exp()), 6)
 
 
 def point_model(model: MorphableModel) -> PointModel:
@@ -115,7 +115,8 @@ def fit_clip(
         person.take(_FITTED).to(torch.float32), part, seen.points(_FITTED).to(torch.float32), beliefs,
         iterations=_FRAME_ITERATIONS, threads=threads,
     )  # fmt: skip
-    found = replace(part.to(torch.float64), offset=start.offset)
+    shared = {"offset": start.offset, "identity": start.identity, "log_focal": start.log_focal}
+    found = replace(part.to(torch.float64), **shared)
     return Fit(found, information.double().numpy(), stillness)
 
 
