@@ -16,7 +16,9 @@ from inference.config import InferConfig
 from inference.pipeline import TalkingHead
 from inference.render_video import render_video
 from modules.audio import SAMPLES_PER_FRAME
+from modules.nerf.renderers.frame_renderer import FrameRenderer
 from modules.registry import names
+from utils.commons.schema import ConfigError
 from utils.media.audio import load_wav
 
 logger = logging.getLogger(__name__)
@@ -70,6 +72,8 @@ def draw_rows(config: InferConfig, *, sizes: Sequence[int], tiers: Sequence[str]
 def draw_row(head: TalkingHead, frames: int) -> DrawRow:
     """Return the medians of one person as configured."""
     renderer, store = head.renderer, head.store
+    if not isinstance(renderer, FrameRenderer):
+        raise ConfigError(f"{head.config.head_dir} is a vanilla head, which no backend draws; name a tri-plane head")
     test = store.indices("test") if len(store.indices("test")) else store.indices("train")
     picked = test[np.arange(frames + 2) % len(test)]
     conditions = renderer.conditions(np.asarray(store.lm3d)[picked])

@@ -67,7 +67,7 @@ class TalkingHead:
         return SpeechToMotion(self.config, self.store)
 
     @functools.cached_property
-    def renderer(self) -> FrameRenderer | VanillaRenderer:
+    def renderer(self) -> PersonRenderer:
         """The models from landmarks to pictures."""
         self.check_experiments(motion=False)
         config = self.config

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train audio2motion (VAE with flow prior) on a corpus whose SyncNet is trained.
-# usage: bash scripts/train_audio2motion.sh [corpus] [extra tasks/run.py options]      PRESET=quick|full
+# usage: bash scripts/train_audio2motion.sh [corpus] [extra tasks/run.py options]      PRESET=quick|full|geneface
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train a person's renderer: head, torso, and what enlarges heads in the fast tier.
 # usage: bash scripts/train_nerf.sh <video_id> [extra tasks/run.py options]
-# PRESET=quick|full
+# PRESET=quick|full|geneface
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh

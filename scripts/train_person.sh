@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train all that belongs to one person: postnet, head, torso.   usage: bash scripts/train_person.sh <video_id> [corpus]
-# The corpus (default lrs3) names the generic models in checkpoints/<corpus>.      PRESET=quick|full
+# The corpus (default lrs3) names the generic models in checkpoints/<corpus>.      PRESET=quick|full|geneface
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh

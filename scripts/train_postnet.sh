@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train a person's postnet.   usage: bash scripts/train_postnet.sh <video_id> [corpus] [extra tasks/run.py options]
-# The corpus (default lrs3) names the generic models in checkpoints/<corpus>.      PRESET=quick|full
+# The corpus (default lrs3) names the generic models in checkpoints/<corpus>.      PRESET=quick|full|geneface
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh

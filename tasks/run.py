@@ -37,7 +37,10 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--exp_name", default="", help="experiment, such as May/lm3d_nerf: checkpoints/<exp_name>")
     parser.add_argument("--hparams", action="append", default=[], help='overrides, such as "lr=1e-3,max_minutes=5"')
     parser.add_argument(
-        "--preset", default="quick", choices=PRESETS, help="schedule and size: quick (CPU) or full (GPU)"
+        "--preset",
+        default="quick",
+        choices=PRESETS,
+        help="schedule and size: quick (CPU), full (GPU), geneface (the original)",
     )
     parser.add_argument("--reset", action="store_true", help="start anew; the old experiment is moved aside")
     parser.add_argument("--print_config", action="store_true", help="show every key with its origin and exit")

@@ -90,10 +90,22 @@ def head_config(settings: Settings, network: Config, *, video_id: str) -> dict[s
 def torso_config(settings: Settings, network: Config, *, video_id: str, head_dir: str) -> dict[str, Any]:
     """Return the configuration of a vanilla torso."""
     values = _taken("nerf", settings) | network.model_dump(mode="json") | _owner("torso")
-    return values | {"video_id": video_id, "field": "vanilla", "head_model_dir": head_dir, "frames_per_step": 1}
+    return values | {
+        "video_id": video_id,
+        "field": "vanilla",
+        "head_model_dir": head_dir,
+        "frames_per_step": 1,
+        "frame_stay_steps": 1,
+    }
 
 
-_RAYS = {"frames_per_step": 1, "lip_rays_percent": 0.0, "eye_rays_percent": 0.0, "rare_frames_weight": 0.0}
+_RAYS = {
+    "frames_per_step": 1,
+    "frame_stay_steps": 1,
+    "lip_rays_percent": 0.0,
+    "eye_rays_percent": 0.0,
+    "rare_frames_weight": 0.0,
+}
 
 
 def _owner(task: str) -> dict[str, str]:

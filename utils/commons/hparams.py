@@ -21,7 +21,7 @@ from utils.data.paths import CODE_ROOT
 
 __all__ = ["PRESETS", "ResolvedConfig", "build_config", "describe", "load_config", "load_experiment_config"]
 
-PRESETS = ("quick", "full")
+PRESETS = ("quick", "full", "geneface")
 _BASE = "base_config"
 _C = TypeVar("_C", bound=Config)
 
@@ -42,7 +42,7 @@ def load_config(path: str | Path, overrides: str | Sequence[str] = "", preset: s
     Args:
         path: The file; relative to the working directory, else to the repository root.
         overrides: ``a=1,b=[1,2]``, or several such texts; later ones win.
-        preset: ``quick`` or ``full``; replaces ``{preset}`` in base paths.
+        preset: ``quick``, ``full`` or ``geneface``; replaces ``{preset}`` in base paths.
     """
     if preset not in PRESETS:
         raise ConfigError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
