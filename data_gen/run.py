@@ -30,7 +30,8 @@ def main(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
     from utils.commons.hparams import build_config, describe, load_config
 
-    resolved = load_config(options.config, options.hparams, options.preset)
+    overrides = [*options.hparams, "fix_sync=true"] if options.fix_sync else options.hparams
+    resolved = load_config(options.config, overrides, options.preset)
     if options.corpus:
         from data_gen.corpus.config import CorpusConfig
 
@@ -81,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--preset", default="quick", help="quick or full")
     parser.add_argument("--stage", help="run this stage only")
     parser.add_argument("--force", action="store_true", help="run again what is done")
+    parser.add_argument(
+        "--fix_sync", action="store_true", help="shift the sound by the lag found between lips and sound"
+    )
     parser.add_argument("--corpus", default="", help="process a corpus of this name instead of a video")
     parser.add_argument("--folder", default="", help="the corpus' folder: <speaker>/<clip>.mp4")
     parser.add_argument("--print_config", action="store_true", help="show every key, its value and its origin")

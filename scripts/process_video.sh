@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Process data/raw/videos/<video_id>.mp4 into data/binary/videos/<video_id>; goes on where it stopped.
-# usage: bash scripts/process_video.sh <video_id> [--stage NAME] [--force] [--hparams "image_size=256,..."]
+# Ends with a report to look at: data/processed/videos/<video_id>/report.html
+# usage: bash scripts/process_video.sh <video_id> [--stage NAME] [--force] [--fix_sync] [--hparams "image_size=256,..."]
 set -euo pipefail
 start_dir=$PWD
 cd "$(dirname "$0")/.."

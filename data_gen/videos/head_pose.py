@@ -43,6 +43,7 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
     if pose.expression is not None and pose.identity is not None:
         save_npy(out_dir / "expression.npy", pose.expression)
         save_npy(out_dir / "identity.npy", pose.identity)
+    save_npy(out_dir / "reprojection_px.npy", pose.reprojection_px.astype(np.float32))
     save_json(out_dir / "head_pose.json", _facts(config, pose, valid, segments))
 
 

@@ -8,12 +8,16 @@ from pathlib import Path
 
 from data_gen.stages import Progress, RunStage, Stage, run_stages
 from data_gen.videos.config import ProcessConfig
+from data_gen.videos.report import publish
 from utils.data.paths import binary_video, processed_video, raw_video
 
 
 def process_video(config: ProcessConfig, *, stage: str | None = None, force: bool = False) -> list[str]:
     """Make ``data/binary/videos/<id>`` from ``data/raw/videos/<id>.mp4`` and return the stages that ran."""
-    return run_stages(video_stages(), config, processed_video(config.video_id), only=stage, force=force)
+    folder = processed_video(config.video_id)
+    done = run_stages(video_stages(), config, folder, only=stage, force=force)
+    publish(folder)
+    return done
 
 
 def video_stages() -> list[Stage]:
@@ -47,7 +51,12 @@ def _picture_stages() -> list[Stage]:
             keys=("landmarker",),
         ),
         Stage(
-            "sync_check", ("sync_check.json",), _late("sync_check"), inputs=("ingest", "landmarks"), keys=("fix_sync",)
+            "sync_check",
+            ("sync_check.json",),
+            _late("sync_check"),
+            inputs=("ingest", "landmarks"),
+            keys=("fix_sync",),
+            version=2,
         ),
         Stage(
             "head_pose",
@@ -55,7 +64,7 @@ def _picture_stages() -> list[Stage]:
             _late("head_pose"),
             inputs=("ingest", "landmarks"),
             keys=("focal_factor", "pose_refine", "tracker"),
-            version=4,
+            version=5,
         ),
     ]
 
@@ -77,6 +86,12 @@ def _dataset_stages() -> list[Stage]:
             _late("layers"),
             inputs=("ingest", "landmarks", "segmentation"),
             version=2,
+        ),
+        Stage(
+            "report",
+            ("report.html", "findings.json"),
+            _late("report"),
+            inputs=("preflight", "ingest", "landmarks", "sync_check", "head_pose", "segmentation", "layers"),
         ),
         Stage(
             "audio_features",

@@ -13,6 +13,7 @@ import numpy as np
 from data_gen.stages import Progress
 from data_gen.videos.config import ProcessConfig
 from data_gen.videos.faces import FaceBox, sample_faces
+from data_gen.videos.report import write_refusal
 from utils.commons.schema import DataError
 from utils.data.atomic import save_json
 from utils.data.paths import raw_video
@@ -49,11 +50,11 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
         )
     info = probe(path)
     findings = check_container(info, config)
-    _refuse(path, findings)
+    _refuse(config, processed_dir, findings)
     findings += check_sound(load_wav(path), info)
     faces = sample_faces(path, info)
     findings += check_faces(faces, info, config)
-    _refuse(path, findings)
+    _refuse(config, processed_dir, findings)
     log_warnings(path, findings)
     boxes = [[asdict(box) for box in boxes] for boxes in faces]
     save_json(
@@ -120,10 +121,11 @@ def check_faces(faces: Sequence[Sequence[FaceBox]], info: VideoInfo, config: Pro
     return findings
 
 
-def _refuse(path: Path, findings: Sequence[Finding]) -> None:
-    fatal = [finding.text for finding in findings if finding.level == "fatal"]
+def _refuse(config: ProcessConfig, processed_dir: Path, findings: Sequence[Finding]) -> None:
+    fatal = [finding for finding in findings if finding.level == "fatal"]
     if fatal:
-        raise DataError(f"{path.name} cannot be used: {'; '.join(fatal)}")
+        write_refusal(processed_dir, config.video_id, [asdict(finding) for finding in fatal])
+        raise DataError(f"{config.video_id}.mp4 cannot be used: {'; '.join(finding.text for finding in fatal)}")
 
 
 def log_warnings(path: Path, findings: Sequence[Finding]) -> None:

@@ -32,6 +32,7 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
         mend = "the sound is shifted (fix_sync)" if shift else "mend the video, or set fix_sync=true"
         logger.warning("%s: %s; %s", config.video_id, warning, mend)
     facts = {"lag": int(result.lag), "r": float(result.r), "warning": warning, "shift_frames": int(shift)}
+    facts |= {"curve": [round(float(r), 4) for r in result.curve]}
     save_json(out_dir / "sync_check.json", facts)
 
 

@@ -115,8 +115,8 @@ def fit_clip(
         person.take(_FITTED).to(torch.float32), part, seen.points(_FITTED).to(torch.float32), beliefs,
         iterations=_FRAME_ITERATIONS, threads=threads,
     )  # fmt: skip
-    shared = {"offset": start.offset, "identity": start.identity, "log_focal": start.log_focal}
-    found = replace(part.to(torch.float64), **shared)
+    found = part.to(torch.float64)
+    found = replace(found, offset=start.offset, identity=start.identity, log_focal=start.log_focal)
     return Fit(found, information.double().numpy(), stillness)
 
 
