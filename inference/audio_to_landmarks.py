@@ -75,7 +75,8 @@ class SpeechToMotion:
     def deviations(self, wav: np.ndarray) -> np.ndarray:
         """Return landmark deviations [T,68,3] in cm of a sound [N] at 16 kHz, T = frames_of(N)."""
         speech = self.encoder.encode(wav)
-        f0 = extract_f0(wav) if self.vae.config.use_pitch else None
+        hears_pitch = self.postnet is not None and self.postnet.config.postnet_use_pitch
+        f0 = extract_f0(wav) if self.vae.config.use_pitch or hears_pitch else None
         return self.from_features(speech, f0, frames_of(len(wav)))
 
     @torch.inference_mode()
@@ -91,7 +92,7 @@ class SpeechToMotion:
             generator=seeded_generator(self.config.seed, _VAE_SALT),
         )
         if self.postnet is not None:
-            motion = self.postnet(motion, mask, features)
+            motion = self.postnet(motion, mask, features, f0=None if f0 is None else self._batch(f0))
         return motion[0].float().cpu().numpy().reshape(num_frames, 68, 3)
 
     def _batch(self, array: np.ndarray) -> torch.Tensor:

@@ -64,8 +64,11 @@ class Converter:
         if "model" not in children:
             listed = ", ".join(children)
             raise DataError(f"{e.source} holds no network 'model' (but {listed}); it is no checkpoint of GeneFace")
+        model = children.pop("model")
+        if "pitch_embed" in children:  # the pitch variant of the post-net keeps its embedding beside it
+            model |= {f"pitch_embed.{name}": tensor for name, tensor in children.pop("pitch_embed").items()}
         try:
-            network = read_network(children.pop("model"), e.config, f"{e.source}: model")
+            network = read_network(model, e.config, f"{e.source}: model")
         except UnsupportedError as error:
             self.report.left.append(str(error))
             return

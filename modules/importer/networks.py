@@ -155,6 +155,11 @@ def _build_syncnet(tensors: Tensors, settings: Mapping[str, Any]) -> nn.Module:
     return SyncNet(SyncNetConfig(speech_dim=_size(tensors, "hubert_encoder.0.conv_block.0.weight", 1, 1024)))
 
 
+def _build_postnet(tensors: Tensors, settings: Mapping[str, Any]) -> nn.Module:
+    hears_pitch = _size(tensors, "block1.0.conv_block.0.weight", 1, 204) > 204
+    return PostNet(PostNetConfig(postnet_use_pitch=hears_pitch))
+
+
 def _build_head(tensors: Tensors, settings: Mapping[str, Any]) -> nn.Module:
     is_speech = "aud_net.encoder_conv.0.weight" in tensors
     encoder, attention = ("aud_net", "audatt_net") if is_speech else ("lm_encoder", "lmatt_encoder")
@@ -218,7 +223,7 @@ def whole(settings: Mapping[str, Any], key: str, default: int) -> int:
 _FAMILIES = (
     Family("syncnet", r"(hubert|mouth)_encoder\.", _build_syncnet),
     Family("audio2motion", r"(mel_encoder|vae)\.", _build_vae),
-    Family("postnet", r"block[123]\.", lambda t, s: PostNet(PostNetConfig())),
+    Family("postnet", r"block[123]\.", _build_postnet),
     Family("critic", r"backbone\.\d", lambda t, s: LandmarkCritic(LandmarkCriticConfig())),
     Family("lm3d_nerf", r"lm(att)?_encoder\.", _build_head),
     Family("adnerf", r"aud(att)?_net\.", _build_head),

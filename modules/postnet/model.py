@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from modules.audio2motion.model import pitch_ids
 from modules.layers.conv import ConvBlock1d
 from modules.postnet.nearest import NearestMouths
 from modules.postnet.opening_map import OpeningMap
@@ -18,6 +19,7 @@ from utils.commons.schema import Config
 
 LM3D_DIM = 204
 """68 points, three coordinates each."""
+_NUM_PITCHES, _PITCH_CHANNELS = 300, 64
 _CRITIC_SLOPES = (0.2, 0.25, 0.25, 0.25)
 
 
@@ -38,6 +40,8 @@ class PostNetConfig(Config):
     """Give the blend the person's own distribution of lip openings, closed ones above all. Needs person_ridge_share."""
     postnet_speech_channels: int = Field(0, ge=0)
     """Channels in which the generator hears the speech itself; 0 is the published post-net, which sees motion alone."""
+    postnet_use_pitch: bool = False
+    """Tell the generator the coarse pitch, as the original's pitch variant does; for imported post-nets."""
     postnet_dropout: float = Field(0.0, ge=0, lt=1)
     """Share of the generator's inner channels dropped while training."""
     postnet_auto_share: bool = False
@@ -57,8 +61,12 @@ class PostNet(nn.Module):
         super().__init__()
         self.config = config
         narrow, wide = config.postnet_channels
+        if config.postnet_use_pitch:
+            self.pitch_embed = nn.Embedding(_NUM_PITCHES, _PITCH_CHANNELS)
         self.block1 = nn.Sequential(
-            _block(LM3D_DIM, narrow), _block(narrow, narrow, True), _block(narrow, narrow, True)
+            _block(LM3D_DIM + _PITCH_CHANNELS * config.postnet_use_pitch, narrow),
+            _block(narrow, narrow, True),
+            _block(narrow, narrow, True),
         )
         self.block2 = nn.Sequential(_block(narrow, wide), _block(wide, wide, True), _block(wide, wide, True))
         self.block3 = nn.Sequential(_block(wide, narrow), nn.Conv1d(narrow, LM3D_DIM, 1))
@@ -104,9 +112,13 @@ class PostNet(nn.Module):
         blend = ((1 - share) * x + share * ridge) * self.gain
         return self.opening_map(blend) if self.config.person_opening_map else blend
 
-    def correction(self, x: Tensor, keep: Tensor, speech: Tensor | None) -> Tensor:
+    def correction(self, x: Tensor, keep: Tensor, speech: Tensor | None, f0: Tensor | None = None) -> Tensor:
         """Return what the generator adds to x [B,T,204] under a mask [B,T]."""
         mask = keep[:, None, :]
+        if self.config.postnet_use_pitch:
+            if f0 is None:
+                raise ValueError("this post-net was trained with the pitch and needs f0")
+            x = torch.cat([x, self.pitch_embed(pitch_ids(f0[:, ::2]))], dim=-1)
         hidden = self.block1(x.transpose(1, 2) * mask)
         if self.config.postnet_speech_channels:
             assert speech is not None
@@ -116,20 +128,30 @@ class PostNet(nn.Module):
         return self.block3(hidden).transpose(1, 2)
 
     def extremes(
-        self, x: Tensor, y_mask: Tensor, speech: Tensor | None, ridge: Tensor | None = None
+        self,
+        x: Tensor,
+        y_mask: Tensor,
+        speech: Tensor | None,
+        ridge: Tensor | None = None,
+        f0: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the motion without and with the whole correction, [B,T,204] each; see :meth:`forward`."""
         keep = y_mask.to(x.dtype)
         base = self.blend(x, speech, ridge)
         full = base
         if self.config.postnet == "net":
-            full = base + self.correction(base, keep, speech)
+            full = base + self.correction(base, keep, speech, f0)
         elif self.config.postnet == "lle":
             full = self.nearest(base)
         return base * keep[..., None], full * keep[..., None]
 
     def forward(
-        self, x: Tensor, y_mask: Tensor | None = None, speech: Tensor | None = None, ridge: Tensor | None = None
+        self,
+        x: Tensor,
+        y_mask: Tensor | None = None,
+        speech: Tensor | None = None,
+        ridge: Tensor | None = None,
+        f0: Tensor | None = None,
     ) -> Tensor:
         """Return the person's deviations [B,T,204] in cm for generic ones; padded frames (mask 0) stay zero.
 
@@ -138,14 +160,15 @@ class PostNet(nn.Module):
             y_mask: 1 = real frame, [B,T]; without it, frames whose absolute sum is zero count as padding.
             speech: Speech features at 50 Hz, [B,2T,C]; for models that need them (:attr:`needs_speech`).
             ridge: See :meth:`blend`.
+            f0: Pitch in Hz, [B,2T]; only for models with ``postnet_use_pitch``.
 
         Raises:
-            ValueError: The speech features are needed and absent.
+            ValueError: The speech features or the pitch are needed and absent.
         """
         if speech is None and self.needs_speech:
             raise ValueError("this post-net has a person_ridge_share or hears speech, and needs the speech features")
         keep = (x.abs().sum(-1) > 0).to(x.dtype) if y_mask is None else y_mask.to(x.dtype)
-        base, full = self.extremes(x, keep, speech, ridge)
+        base, full = self.extremes(x, keep, speech, ridge, f0)
         if self.config.postnet_auto_share and not self.training:
             return base + self.share * (full - base)
         return full

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from modules.importer.release import REPORT_NAME, import_release
+from modules.postnet.model import PostNet
 from modules.pretrained import load_pretrained
 from modules.syncnet.model import SyncNet
 from scripts.import_geneface import main
@@ -171,3 +172,20 @@ def test_both_copies_of_the_experts_may_carry_any_prefix_of_their_task(tmp_path:
     write_experiment(tmp_path / "all/lm3d_vae_sync", 40000, state, {})
     import_release([tmp_path], out)
     assert saved_steps(out / "all/lm3d_vae") == saved_steps(out / "all/syncnet") == [40000]
+
+
+def test_the_pitch_variant_of_the_postnet_hears_the_pitch(tmp_path: Path, out: Path) -> None:
+    step, state = states()["May/postnet"]
+    wide = state["model"] | {"block1.0.conv_block.0.weight": torch.full((128, 268, 3), 0.01)}
+    more = {"model": wide, "pitch_embed": {"weight": torch.arange(300.0)[:, None].expand(300, 64).contiguous()}}
+    write_experiment(tmp_path / "May/lm3d_postnet_pitch", step, state | more, CONFIGS["May/postnet"])
+    import_release([tmp_path], out)
+    postnet, _, _ = load_pretrained(PostNet, out / "May/postnet", child="generator")
+    low, high = (postnet(torch.zeros(1, 4, 204), torch.ones(1, 4), f0=torch.full((1, 8), hz)) for hz in (100.0, 300.0))
+    assert not torch.equal(low, high)
+    with pytest.raises(ValueError, match="needs f0"):
+        postnet(torch.zeros(1, 4, 204), torch.ones(1, 4))
+    without = {"model": wide}
+    write_experiment(tmp_path / "May/lm3d_postnet_pitch", step, state | without, CONFIGS["May/postnet"])
+    with pytest.raises(DataError, match=r"missing: pitch_embed.weight"):
+        import_release([tmp_path], out, overwrite=True)
