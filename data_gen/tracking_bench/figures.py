@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from utils.geometry.rotations import angle_between, mean_rotation, vector_from_matrix, world_to_camera_from_c2w
 from utils.metrics.lipsync import lip_opening
@@ -17,7 +17,7 @@ from utils.metrics.lipsync import lip_opening
 RIGID = (*range(27, 36), 36, 39, 42, 45)
 """Landmarks that no expression moves: the nose and the corners of the eyes."""
 MOUTH = slice(48, 68)
-_REST_SHARE = 0.5
+_REST_SHARE = 0.2
 
 
 def pose_errors(c2w: np.ndarray, true_c2w: np.ndarray) -> dict[str, float]:
@@ -53,9 +53,10 @@ def leakage(lm3d: np.ndarray) -> float:
 
 
 def rest_jitter(c2w: np.ndarray, segments: Sequence[tuple[int, int]]) -> float:
-    """Return the mean second difference of the rotation (degrees/frame²) over the calmer half of the frames.
+    """Return the mean second difference of the rotation (degrees/frame²) over the frames at rest.
 
-    Calm is judged on a track averaged over nine frames or so, so that noise itself does not choose the frames.
+    At rest is the fifth of the frames around which (15 frames) the head moves least; judged on an averaged track, so
+    that noise itself does not choose. A turning point is no rest: the head is slow there, but not around it.
     """
     rotation = world_to_camera_from_c2w(c2w)[0]
     changes, speeds = [], []
@@ -64,8 +65,9 @@ def rest_jitter(c2w: np.ndarray, segments: Sequence[tuple[int, int]]) -> float:
             continue
         part = rotation[start:end]
         vectors = np.degrees(vector_from_matrix(part @ mean_rotation(part).T))
-        calm = gaussian_filter1d(vectors, 4.0, axis=0, mode="nearest")
-        speeds.append(np.linalg.norm(np.gradient(calm, axis=0), axis=1)[1:-1])
+        calm = gaussian_filter1d(vectors, 2.0, axis=0, mode="nearest")
+        speed = np.linalg.norm(np.gradient(calm, axis=0), axis=1)
+        speeds.append(maximum_filter1d(speed, 15, mode="nearest")[1:-1])
         changes.append(np.linalg.norm(np.diff(vectors, 2, axis=0), axis=1))
     speed, change = np.concatenate(speeds), np.concatenate(changes)
     return float(change[speed <= np.quantile(speed, _REST_SHARE)].mean())

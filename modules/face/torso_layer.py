@@ -23,11 +23,11 @@ def torso_layer(frame: np.ndarray, masks: np.ndarray) -> np.ndarray:
     color = frame.copy()
     painted = paint_under_head(color, masks)
     if painted.any():
-        blurred = cv2.GaussianBlur(color, (5, 5), 0)
-        color[painted] = blurred[painted]
-    alpha[painted] = 255
-    color[alpha == 0] = 0
-    return np.dstack([color, alpha])
+        rows = np.flatnonzero(painted.any(axis=1))
+        near = slice(max(0, rows[0] - 2), rows[-1] + 3)
+        cv2.copyTo(cv2.GaussianBlur(color[near], (5, 5), 0), painted[near].view(np.uint8), color[near])
+        alpha[painted] = 255
+    return cv2.merge([*cv2.split(cv2.copyTo(color, alpha)), alpha])
 
 
 def paint_under_head(color: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -79,7 +79,7 @@ def rows_to_paint(top: np.ndarray, covered: np.ndarray, height: int) -> dict[int
 def over_background(frame: np.ndarray, masks: np.ndarray, background: np.ndarray) -> np.ndarray:
     """Return the frame with the background replaced, uint8 [H,W,3]; pixels that are mostly person keep their color."""
     person = cv2.add(masks[..., 0], masks[..., 1])
-    picture = np.where(person[..., None] < 1, background, frame)
+    picture = cv2.copyTo(frame, person, background.copy())
     border = (person > 0) & (person < _KEPT)
     share = person[border, None].astype(np.float32) / _KEPT
     picture[border] = np.round(frame[border] * share + background[border] * (1 - share)).astype(np.uint8)

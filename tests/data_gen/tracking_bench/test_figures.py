@@ -37,7 +37,7 @@ def test_noise_on_the_rotation_is_the_error_reported() -> None:
     assert 2.4 < errors["rotation_p95_deg"] < 3.2
 
 
-def test_jitter_is_judged_in_the_calm_half_and_never_across_a_cut() -> None:
+def test_jitter_is_judged_at_rest_and_never_across_a_cut() -> None:
     still = np.tile(np.eye(4), (60, 1, 1))
     jump = still.copy()
     jump[30:, :3, :3] = matrix_from_vector(np.array([0, 0.3, 0]))
