@@ -18,9 +18,11 @@ from inference.render_video import render_video
 from modules.audio import SAMPLES_PER_FRAME
 from modules.nerf.renderers.frame_renderer import FrameRenderer
 from modules.registry import names
+from utils.commons.experiment import short
 from utils.commons.schema import ConfigError
 from utils.media.audio import load_wav
 
+_FIRST_PIECE = 8000
 logger = logging.getLogger(__name__)
 
 
@@ -47,6 +49,8 @@ class VideoRow:
     backend: str
     size: int
     sound_seconds: float
+    first_frame_seconds: float
+    """From the first half second of sound to the first picture of a stream."""
     landmarks_seconds: float
     """Sound to filtered landmarks."""
     drawing_seconds: float
@@ -71,9 +75,7 @@ def draw_rows(config: InferConfig, *, sizes: Sequence[int], tiers: Sequence[str]
 
 def draw_row(head: TalkingHead, frames: int) -> DrawRow:
     """Return the medians of one person as configured."""
-    renderer, store = head.renderer, head.store
-    if not isinstance(renderer, FrameRenderer):
-        raise ConfigError(f"{head.config.head_dir} is a vanilla head, which no backend draws; name a tri-plane head")
+    renderer, store = _fast_renderer(head), head.store
     test = store.indices("test") if len(store.indices("test")) else store.indices("train")
     picked = test[np.arange(frames + 2) % len(test)]
     conditions = renderer.conditions(np.asarray(store.lm3d)[picked])
@@ -98,6 +100,12 @@ def draw_row(head: TalkingHead, frames: int) -> DrawRow:
     )
 
 
+def _fast_renderer(head: TalkingHead) -> FrameRenderer:
+    if not isinstance(head.renderer, FrameRenderer):
+        raise ConfigError(f"{short(head.config.head_dir)} is a vanilla head, which no backend draws")
+    return head.renderer
+
+
 def video_row(config: InferConfig, wav: Path, out: Path, *, sound_seconds: float) -> VideoRow:
     """Return the wall time of a video with that much sound (repeated if the file is shorter)."""
     speech = load_wav(wav)
@@ -105,21 +113,22 @@ def video_row(config: InferConfig, wav: Path, out: Path, *, sound_seconds: float
     speech = np.resize(speech, number)
     head = TalkingHead(config=config)
     head.check_experiments()
-    head.motion, head.renderer, head.person  # noqa: B018  the models are loaded before the clock starts
-    warm = head.renderer.conditions(np.asarray(head.store.lm3d)[:1])
-    head.renderer.render(warm, 0, head.store.c2w[0])
-    head.landmarks(speech[: 25 * SAMPLES_PER_FRAME])
+    next(head.stream([speech]))  # the models are loaded before the clock starts
+    start = time.perf_counter()
+    next(head.stream([speech[:_FIRST_PIECE]]))
+    first_frame = time.perf_counter() - start
     start = time.perf_counter()
     deviations = head.landmarks(speech)
     path = head.path(len(deviations))
     lm3d = head.filtered(deviations, speech, path)
     middle = time.perf_counter()
-    render_video(head.renderer, lm3d, path.c2w, out, audio=speech, crf=config.infer_crf)
+    render_video(_fast_renderer(head), lm3d, path.c2w, out, audio=speech, crf=config.infer_crf)
     return VideoRow(
         tier=config.tier,
         backend=config.renderer_backend,
         size=head.renderer.size[0],
         sound_seconds=round(len(speech) / 16000, 2),
+        first_frame_seconds=round(first_frame, 2),
         landmarks_seconds=round(middle - start, 2),
         drawing_seconds=round(time.perf_counter() - middle, 2),
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from inference.config import InferConfig
 from inference.landmark_filters import apply_filters
 from inference.person_motion import PersonMotion, person_motion
 from inference.render_video import render_video
+from inference.streaming import LandmarkStream
 from inference.vanilla_speech import clip_windows, find_deepspeech, speech_windows
 from inference.voice_activity import speech_activity
 from modules.audio import SAMPLES_PER_FRAME, build_speech_encoder
@@ -28,12 +30,16 @@ from modules.nerf.renderers.frame_renderer import FrameRenderer
 from modules.nerf.renderers.vanilla_renderer import VanillaRenderer, is_vanilla
 from utils.commons.checkpoint import latest_step
 from utils.commons.experiment import how_to_train, short
-from utils.commons.schema import DataError
+from utils.commons.schema import ConfigError, DataError
 from utils.data.paths import binary_video, work_root
 from utils.data.person_store import PersonStore
 from utils.media.audio import load_wav
 
 logger = logging.getLogger(__name__)
+
+_STREAM_MEMORY = 24
+"""Frames before the new ones that conditions may look back at."""
+_STREAM_POSES = 1500
 
 _FULL_SCALE, _MOST_CLIPPED = 0.999, 0.01
 
@@ -170,6 +176,26 @@ class TalkingHead:
         """Return the dataset's kind of speech features [2T,C] of a sound [N] at 16 kHz."""
         manifest = self.store.manifest
         return build_speech_encoder(manifest.speech_encoder, hubert_path=hubert_path(self.config)).encode(speech)
+
+    def stream(self, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield pictures uint8 [H,W,3] at 25 fps while sound arrives in pieces [n] at 16 kHz, 0.2 s behind it.
+
+        Raises:
+            ConfigError: The head is a vanilla one, which cannot keep pace.
+        """
+        self.check_experiments()
+        renderer = self.renderer
+        if isinstance(renderer, VanillaRenderer):
+            raise ConfigError(f"{short(self.config.head_dir)} holds a vanilla head, which is too slow for a stream")
+        stream = LandmarkStream(self.motion, self.person, self.store, self.config)
+        shown, poses, count = np.zeros((0, 68, 3), np.float32), self.path(_STREAM_POSES).c2w, 0
+        for fresh in stream.follow(chunks):
+            shown = np.concatenate([shown, fresh])[-_STREAM_MEMORY - len(fresh) :]
+            conditions = renderer.conditions(shown)
+            for t in range(len(shown) - len(fresh), len(shown)):
+                poses = poses if count < len(poses) else self.path(2 * count).c2w
+                yield renderer.render(conditions, t, poses[count])
+                count += 1
 
     def filtered(self, deviations: np.ndarray, speech: np.ndarray, path: CameraPath) -> np.ndarray:
         """Return absolute landmarks [T,68,3] in cm after the filters of the configuration."""

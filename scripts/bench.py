@@ -98,7 +98,8 @@ def report(results: Results) -> str:
     for row in results.get("video", {}).get("rows", []):
         lines.append(
             f"- {row['sound_seconds']} s of speech to {row['size']}² mp4, {row['tier']} tier: {row['seconds']} s "
-            f"(landmarks {row['landmarks_seconds']}, drawing and encoding {row['drawing_seconds']})"
+            f"(landmarks {row['landmarks_seconds']}, drawing and encoding {row['drawing_seconds']}); "
+            f"first frame of a stream {row['first_frame_seconds']} s after its first half second of sound"
         )
     if "rays_per_second" in (training := results.get("training", {})):
         lines.append(

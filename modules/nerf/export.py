@@ -55,7 +55,7 @@ class FlatHead:
     occupied: np.ndarray
     """Bits of the grid's cells, x fastest, lowest bit first; uint8 [grid³/8]."""
     shell: np.ndarray
-    """Occupied cells with a free neighbour, int32."""
+    """Blocks of 2 x 2 x 2 cells at the border of what is occupied, int32."""
     grid: int
     aabb: np.ndarray
     """[2,3] metres."""
@@ -164,18 +164,15 @@ def _conv(weight: Tensor, bias: Tensor) -> FlatConv:
 
 
 def occupied_shell(occupancy: OccupancyGrid) -> np.ndarray:
-    """Return the numbers of occupied cells that have a free neighbour, or none at all on one side; int32."""
+    """Return the blocks of 2 x 2 x 2 cells that hold an occupied one and have an empty neighbour or none; int32.
+
+    They are numbered like cells, on a grid of half the size (rounded up).
+    """
     size = occupancy.grid_size
-    grid = F.pad(occupancy.occupied.view(size, size, size), (1, 1, 1, 1, 1, 1))
-    inner = torch.ones_like(occupancy.occupied).view(size, size, size)
-    for axis in range(3):
-        for start in (0, 2):
-            part = grid.narrow(axis, start, size)
-            for other in range(3):
-                part = part if other == axis else part.narrow(other, 1, size)
-            inner &= part
-    shell = occupancy.occupied & ~inner.view(-1)
-    return shell.nonzero()[:, 0].cpu().numpy().astype(np.int32)
+    cells = F.pad(occupancy.occupied.view(1, 1, size, size, size).float(), (0, size % 2) * 3)
+    blocks = F.max_pool3d(cells, 2)
+    inner = -F.max_pool3d(-F.pad(blocks, (1,) * 6), 3, stride=1)
+    return (blocks > inner).flatten().nonzero()[:, 0].cpu().numpy().astype(np.int32)
 
 
 def _has_blend(field: HeadField) -> bool:

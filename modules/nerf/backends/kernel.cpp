@@ -18,6 +18,7 @@
 namespace {
 
 typedef float v4 __attribute__((vector_size(16)));
+typedef float v8 __attribute__((vector_size(32)));
 typedef float v16 __attribute__((vector_size(64)));
 typedef int32_t i4 __attribute__((vector_size(16)));
 typedef int32_t i16 __attribute__((vector_size(64)));
@@ -27,7 +28,7 @@ typedef uint16_t elem;
 typedef float elem;
 #endif
 
-constexpr int TILE = 16, RAYS = TILE * TILE, WAVE = 3, CHUNK = 96;
+constexpr int TILE = 16, RAYS = TILE * TILE, WAVE = 2, CHUNK = 96;
 constexpr float MAX_OPTICAL = 30.f, MAX_LOG_DENSITY = 8.f, FIRST_LOG_DENSITY = -2.f;
 
 }  // namespace
@@ -47,7 +48,7 @@ struct Person {
     const float *planes;     // for each level [3][size][size][channels]
     const int32_t *sizes;    // [levels]
     const uint8_t *occupied; // bits, x fastest
-    const int32_t *shell;    // occupied cells with a free neighbour
+    const int32_t *shell;    // blocks of 2 x 2 x 2 cells that hold an occupied one and have a free neighbour
     Layer first, second, density, color, rgb;
     Conv sr[3];  // the last one's outputs are [2][2][4]; no weight: enlarge by interpolation alone
     int32_t levels, channels, blend_channels, warp_size, blend_size, grid, num_shell, max_steps;
@@ -109,6 +110,15 @@ inline Nodes nodes_of(v4 position, int size) {
     low = low < size - 2 ? low : i4{} + (size - 2);
     return {low, x - __builtin_convertvector(low, v4)};
 }
+// The same for sixteen positions at once.
+inline void nodes_of(const float *positions, int size, int32_t *low, float *way) {
+    const float most = float(size - 1), half = .5f * most;
+    const v16 x = lesser(greater(load(positions) * half + half, v16{}), v16{} + most);
+    i16 node = __builtin_convertvector(x, i16);
+    node = node < size - 2 ? node : i16{} + (size - 2);
+    store(way, x - __builtin_convertvector(node, v16));
+    memcpy(low, &node, 64);
+}
 // The four values from `channel` on of a plane [size][size][channels] between (column, row) and their neighbours.
 inline v4 read4(const float *texels, int channels, int size, int column, int row, float u, float v) {
     const float *p = texels + (row * size + column) * channels, *q = p + size * channels;
@@ -117,7 +127,27 @@ inline v4 read4(const float *texels, int channels, int size, int column, int row
     return above + u * (next - above);
 }
 
+// The same where a texel has four or eight values: neighbours in a row lie side by side, so one load takes both.
+inline v4 pair4(const float *p, int row, float u, float v) {
+    v8 above, below;
+    memcpy(&above, p, 32);
+    memcpy(&below, p + row, 32);
+    const v8 both = above + v * (below - above);
+    const v4 left = __builtin_shufflevector(both, both, 0, 1, 2, 3), right = __builtin_shufflevector(both, both, 4, 5, 6, 7);
+    return left + u * (right - left);
+}
+inline v8 pair8(const float *p, int row, float u, float v) {
+    const v16 above = load(p), below = load(p + row), both = above + v * (below - above);
+    const v8 left = __builtin_shufflevector(both, both, 0, 1, 2, 3, 4, 5, 6, 7);
+    const v8 right = __builtin_shufflevector(both, both, 8, 9, 10, 11, 12, 13, 14, 15);
+    return left + u * (right - left);
+}
+
 #ifdef __AVX512BF16__
+inline void put8(elem *p, v8 v) {
+    __m128bh packed = _mm256_cvtneps_pbh((__m256)v);
+    memcpy(p, &packed, 16);
+}
 inline void put4(elem *p, v4 v) {
     __m128bh packed = _mm_cvtneps_pbh((__m128)v);
     memcpy(p, &packed, 8);
@@ -128,6 +158,7 @@ inline void put16(elem *p, v16 v) {
 }
 #else
 inline void put4(elem *p, v4 v) { memcpy(p, &v, 16); }
+inline void put8(elem *p, v8 v) { memcpy(p, &v, 32); }
 inline void put16(elem *p, v16 v) { store(p, v); }
 #endif
 
@@ -175,6 +206,19 @@ inline void block(const elem *x, int row, const void *weight, int inputs, v16 (&
 
 template <int GROUPS, int ROWS, bool RELU, bool FLOAT>
 inline void put(const v16 (&sum)[ROWS][GROUPS], void *y, int out_row) {
+#ifdef __AVX512BF16__
+    if (!FLOAT && GROUPS % 2 == 0) {  // two groups in one conversion; a negative bf16 is a negative integer too
+#pragma GCC unroll 12
+        for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 4
+            for (int g = 0; g + 1 < GROUPS; g += 2) {
+                __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)sum[r][g + 1], (__m512)sum[r][g]);
+                if (RELU) both = _mm512_max_epi16(both, _mm512_setzero_si512());
+                _mm512_storeu_si512((elem *)y + r * out_row + 16 * g, both);
+            }
+        return;
+    }
+#endif
 #pragma GCC unroll 12
     for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 4
@@ -224,7 +268,7 @@ void linear(const elem *x, int row, int rows, const Layer &layer, const float *b
 }
 
 struct Ray {
-    float box[4], slope[4];    // position in [-1,1] = box + slope * depth; the fourth is 0
+    float box[3], slope[3];    // position in [-1,1] = box + slope * depth
     float cell[3], stride[3];  // the same in cells of the grid
     float length, light, color[3];
     int k, end, count, pixel;
@@ -295,7 +339,6 @@ class Worker {
             ray.stride[a] = d * (person.grid / extent);
             square += d * d;
         }
-        ray.box[3] = ray.slope[3] = 0.f;
         ray.k = int(std::ceil(near / person.step - .5f));
         ray.end = int(std::ceil(far / person.step - .5f));
         ray.length = std::sqrt(square);
@@ -331,38 +374,57 @@ class Worker {
         return samples.number > 0;
     }
 
-    void read_features(int start, int row, elem *out) {
-        const Ray &ray = rays[samples.ray[start + row]];
-        const float depth = samples.depth[start + row];
-        v4 p = load4(ray.box) + load4(ray.slope) * depth, mixing = p;
+    // Features of up to sixteen samples.
+    void read_features(int start, int number, elem *out) const {
+        constexpr int N = 16;
+        const int width = person.first.inputs, channels = person.channels, mixed = person.blend_channels;
+        float at[3][N] = {}, mixing[2][N], way[3][N];
+        int32_t low[3][N];
+        for (int i = 0; i < number; i++) {
+            const Ray &ray = rays[samples.ray[start + i]];
+            for (int a = 0; a < 3; a++) at[a][i] = ray.box[a] + ray.slope[a] * samples.depth[start + i];
+        }
+        memcpy(mixing, at, sizeof mixing);
         if (const int size = person.warp_size) {
-            const Nodes n = nodes_of(p, size);
-            const v4 shift = read4(frame.warp, 4, size, n.low[0], n.low[1], n.way[0], n.way[1]);
-            mixing -= v4{shift[2], shift[3], 0.f, 0.f};
-            p -= v4{shift[0], shift[1], 0.f, 0.f};
+            for (int a = 0; a < 2; a++) nodes_of(at[a], size, low[a], way[a]);
+            for (int i = 0; i < number; i++) {
+                const v4 shift = pair4(frame.warp + 4 * (low[1][i] * size + low[0][i]), 4 * size, way[0][i], way[1][i]);
+                at[0][i] -= shift[0], at[1][i] -= shift[1];
+                mixing[0][i] -= shift[2], mixing[1][i] -= shift[3];
+            }
         }
         const float *level = person.planes;
-        const int channels = person.channels;
-        for (int l = 0; l < person.levels; l++) {
-            const int size = person.sizes[l], plane = size * size * channels;
-            const Nodes n = nodes_of(p, size);
-            const int x = n.low[0], y = n.low[1], z = n.low[2];
-            const float u = n.way[0], v = n.way[1], w = n.way[2];
-            for (int c = 0; c < channels; c += 4, out += 4) put4(out, read4(level + c, channels, size, x, y, u, v));
-            for (int c = 0; c < channels; c += 4, out += 4) put4(out, read4(level + plane + c, channels, size, z, y, w, v));
-            for (int c = 0; c < channels; c += 4, out += 4) put4(out, read4(level + 2 * plane + c, channels, size, x, z, u, w));
-            level += 3 * plane;
+        for (int l = 0; l < person.levels; l++, out += 3 * channels) {
+            const int size = person.sizes[l];
+            for (int a = 0; a < 3; a++) nodes_of(at[a], size, low[a], way[a]);
+            constexpr int axes[3][2] = {{0, 1}, {2, 1}, {0, 2}};
+            for (int plane = 0; plane < 3; plane++, level += size * size * channels) {
+                const int column = axes[plane][0], row = axes[plane][1];
+                read_plane(level, channels, size, number, low[column], low[row], way[column], way[row], out + plane * channels, width);
+            }
         }
-        const int channels_mixed = person.blend_channels, size = person.blend_size;
-        if (!channels_mixed) return;
-        const Nodes n = nodes_of(mixing, size);
-        for (int c = 0; c < channels_mixed; c += 4, out += 4)
-            put4(out, read4(frame.blend + c, channels_mixed, size, n.low[0], n.low[1], n.way[0], n.way[1]));
+        if (!mixed) return;
+        for (int a = 0; a < 2; a++) nodes_of(mixing[a], person.blend_size, low[a], way[a]);
+        read_plane(frame.blend, mixed, person.blend_size, number, low[0], low[1], way[0], way[1], out, width);
+    }
+
+    static void read_plane(const float *plane, int channels, int size, int number, const int32_t *column, const int32_t *row,
+                           const float *u, const float *v, elem *out, int width) {
+        if (channels == 4)
+            for (int i = 0; i < number; i++, out += width)
+                put4(out, pair4(plane + 4 * (row[i] * size + column[i]), 4 * size, u[i], v[i]));
+        else if (channels == 8)
+            for (int i = 0; i < number; i++, out += width)
+                put8(out, pair8(plane + 8 * (row[i] * size + column[i]), 8 * size, u[i], v[i]));
+        else
+            for (int i = 0; i < number; i++, out += width)
+                for (int c = 0; c < channels; c += 4)
+                    put4(out + c, read4(plane + c, channels, size, column[i], row[i], u[i], v[i]));
     }
 
     void evaluate(int start, int number) {
         const int width = person.first.inputs, rows = (number + 11) / 12 * 12;
-        for (int r = 0; r < number; r++) read_features(start, r, features.data() + r * width);
+        for (int r = 0; r < number; r += 16) read_features(start + r, std::min(16, number - r), features.data() + r * width);
         const int a = person.first.groups * 16, b = person.second.groups * 16, g = person.density.groups * 16;
         const int s = person.color.groups * 16, o = person.rgb.groups * 16;
         linear<true, false>(features.data(), width, rows, person.first, frame.bias, hidden.data(), a);
@@ -411,16 +473,17 @@ void tile_bounds(const Person &person, const Frame &frame, int rows, int columns
     near.assign(rows * columns, 1e9f);
     far.assign(rows * columns, -1e9f);
     const float *m = frame.c2w, *low = person.aabb, *high = person.aabb + 3;
+    const int grid = (person.grid + 1) / 2;
     float size[3], square = 0.f;
     for (int a = 0; a < 3; a++) {
-        size[a] = (high[a] - low[a]) / person.grid;
+        size[a] = 2.f * (high[a] - low[a]) / person.grid;
         square += size[a] * size[a];
     }
     const float radius = .5f * std::sqrt(square);
     for (int i = 0; i < person.num_shell; i++) {
         int cell = person.shell[i];
         float p[3], seen[3];
-        for (int a = 0; a < 3; a++, cell /= person.grid) p[a] = (cell % person.grid + .5f) * size[a] + low[a] - m[4 * a + 3];
+        for (int a = 0; a < 3; a++, cell /= grid) p[a] = (cell % grid + .5f) * size[a] + low[a] - m[4 * a + 3];
         for (int a = 0; a < 3; a++) seen[a] = p[0] * m[a] + p[1] * m[4 + a] + p[2] * m[8 + a];
         const float depth = -seen[2];
         if (depth <= radius) continue;
@@ -437,36 +500,45 @@ void tile_bounds(const Person &person, const Frame &frame, int rows, int columns
     }
 }
 
+// Color times opacity and opacity of the torso at a row of up to TILE pixels, [4][TILE].
+void draw_torso(const Person &person, const Frame &frame, int row, int left, int number, float (*lanes)[TILE]) {
+    float at[2][TILE], way[2][TILE];
+    int32_t low[2][TILE];
+    for (int i = 0; i < TILE; i++) {
+        at[0][i] = (left + i + .5f) * (2.f / frame.width) - 1.f;
+        at[1][i] = (row + .5f) * (2.f / frame.height) - 1.f;
+    }
+    const int nodes = person.torso_grid, size = person.texture_size;
+    for (int a = 0; a < 2; a++) nodes_of(at[a], nodes, low[a], way[a]);
+    for (int i = 0; i < number; i++) {
+        const v4 shift = pair4(frame.shift + 4 * (low[1][i] * nodes + low[0][i]), 4 * nodes, way[0][i], way[1][i]);
+        at[0][i] += shift[0], at[1][i] += shift[1];
+    }
+    for (int a = 0; a < 2; a++) nodes_of(at[a], size, low[a], way[a]);
+    for (int i = 0; i < number; i++) {
+        const v4 texel = pair4(frame.texture + 4 * (low[1][i] * size + low[0][i]), 4 * size, way[0][i], way[1][i]);
+        for (int c = 0; c < 4; c++) lanes[c][i] = texel[c];
+    }
+    const v16 alpha = 1.f / (1.f + exp16(-load(lanes[3])));
+    for (int c = 0; c < 3; c++) store(lanes[c], alpha / (1.f + exp16(-load(lanes[c]))));
+    store(lanes[3], alpha);
+}
+
 // Lay a tile of the head over torso and background; write 8 bits.
 void finish(const Person &person, const Frame &frame, int top, int left, const float *head, uint8_t *picture) {
-    const int bottom = std::min(top + TILE, frame.height), right = std::min(left + TILE, frame.width);
+    const int bottom = std::min(top + TILE, frame.height), number = std::min(TILE, frame.width - left);
     for (int row = top; row < bottom; row++) {
-        v16 raw[4] = {}, color[4] = {};
         float lanes[4][TILE] = {};
-        if (frame.texture) {
-            for (int column = left; column < right; column++) {
-                const float x = (column + .5f) * (2.f / frame.width) - 1.f, y = (row + .5f) * (2.f / frame.height) - 1.f;
-                const v4 at{x, y, 0.f, 0.f};
-                const Nodes n = nodes_of(at, person.torso_grid);
-                const v4 shift = read4(frame.shift, 4, person.torso_grid, n.low[0], n.low[1], n.way[0], n.way[1]);
-                const Nodes t = nodes_of(at + v4{shift[0], shift[1], 0.f, 0.f}, person.texture_size);
-                const v4 texel = read4(frame.texture, 4, person.texture_size, t.low[0], t.low[1], t.way[0], t.way[1]);
-                for (int c = 0; c < 4; c++) lanes[c][column - left] = texel[c];
-            }
-            for (int c = 0; c < 4; c++) raw[c] = load(lanes[c]);
-            for (int c = 0; c < 4; c++) color[c] = 1.f / (1.f + exp16(-raw[c]));
-            for (int c = 0; c < 4; c++) store(lanes[c], c < 3 ? color[c] * color[3] : color[c]);
-        }
-        for (int column = left; column < right; column++) {
-            const int i = column - left;
-            const float *front = head + 4 * ((row - top) * TILE + i);
-            const size_t at = 3 * (size_t(row) * frame.width + column);
-            for (int c = 0; c < 3; c++) {
-                float value = frame.background[at + c] * (1.f / 255.f);
-                value = lanes[c][i] + (1.f - lanes[3][i]) * value;
-                value = front[c] + (1.f - front[3]) * value;
-                picture[at + c] = uint8_t(std::min(std::max(value, 0.f), 1.f) * 255.f + .5f);
-            }
+        if (frame.texture) draw_torso(person, frame, row, left, number, lanes);
+        const float *front = head + 4 * (row - top) * TILE;
+        const size_t start = 3 * (size_t(row) * frame.width + left);
+        for (int i = 0; i < number; i++, front += 4) {
+            const uint8_t *behind = frame.background + start + 3 * i;
+            v4 value{float(behind[0]), float(behind[1]), float(behind[2]), 0.f};
+            value = v4{lanes[0][i], lanes[1][i], lanes[2][i], 0.f} + (1.f - lanes[3][i]) * (1.f / 255.f) * value;
+            value = load4(front) + (1.f - front[3]) * value;
+            const i4 grey = __builtin_convertvector(lesser4(greater4(value, v4{}), v4{} + 1.f) * 255.f + .5f, i4);
+            for (int c = 0; c < 3; c++) picture[start + 3 * i + c] = uint8_t(grey[c]);
         }
     }
 }
