@@ -81,6 +81,8 @@ class InferConfig(FilterConfig):
     """Size at which the head is drawn: the picture's, half of it (enlarged by a network), or a quarter (a draft)."""
     renderer_backend: Literal["auto", "torch", "cpp"] = "torch"
     """What draws: plain ``torch`` (the truth), ``cpp`` (compiled at first use), or ``auto``: the fastest here."""
+    num_workers: int = Field(default=1, ge=1)
+    """Processes that draw the frames of a video; with torchrun its ranks draw instead."""
     seed: int = 9999
     """The same seed, sound and models give the same video."""
     device: str = "auto"

@@ -21,6 +21,7 @@ from inference.config import InferConfig
 from inference.landmark_filters import apply_filters
 from inference.person_motion import PersonMotion, person_motion
 from inference.render_video import render_video
+from inference.sharing import frames_from_processes
 from inference.streaming import LandmarkStream
 from inference.vanilla_speech import clip_windows, find_deepspeech, speech_windows
 from inference.voice_activity import speech_activity
@@ -146,6 +147,7 @@ class TalkingHead:
         path = self.path(len(deviations))
         lm3d = self.filtered(deviations, speech, path)
         cut = self.config.infer_max_frames > 0
+        shared = self.config.num_workers > 1 and not is_vanilla(self.config.head_dir)
         return render_video(
             self._renderer_of(speech, path, wav if isinstance(wav, Path) else None),
             lm3d,
@@ -153,6 +155,7 @@ class TalkingHead:
             out,
             audio=speech if cut or isinstance(wav, np.ndarray) else wav,
             crf=self.config.infer_crf,
+            frames=frames_from_processes(self.config, lm3d, path.c2w) if shared else None,
         )
 
     def _renderer_of(self, speech: np.ndarray, path: CameraPath, sound: Path | None) -> PersonRenderer:

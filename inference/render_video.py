@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import contextlib
 import queue
@@ -12,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from inference.sharing import frames_of_ranks
 from modules.nerf.renderers.base import PersonRenderer
+from utils.commons import distributed
 from utils.media.video import VideoWriter
 
 FPS = 25
@@ -31,6 +34,7 @@ def render_video(
     audio: np.ndarray | Path,
     crf: int = 18,
     title: str = "rendering",
+    frames: Iterator[np.ndarray] | None = None,
 ) -> Path:
     """Write an mp4 of the landmarks, one frame each, with the sound as given; the file appears whole or not at all.
 
@@ -42,9 +46,13 @@ def render_video(
         audio: Sound at 16 kHz [N], or a file whose first sound track is taken.
         crf: Quality of the video.
         title: Words beside the progress bar.
+        frames: The pictures, where something else than ``renderer`` in this process draws them.
     """
     height, width = renderer.size
-    frames = ahead(render_frames(renderer, lm3d, c2w), _AHEAD)
+    frames = ahead(render_frames(renderer, lm3d, c2w) if frames is None else frames, _AHEAD)
+    if distributed.rank_and_size()[0]:
+        collections.deque(frames, maxlen=0)
+        return out
     with VideoWriter(out, size=(width, height), fps=FPS, audio=audio, crf=crf, comment=SYNTHETIC) as writer:
         for frame in tqdm(frames, total=len(lm3d), desc=title, unit="frame"):
             writer.write(frame)
@@ -52,10 +60,12 @@ def render_video(
 
 
 def render_frames(renderer: PersonRenderer, lm3d: np.ndarray, c2w: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield one picture uint8 [H,W,3] for each frame of landmarks [T,68,3] in cm and poses [T,4,4]."""
+    """Yield one picture uint8 [H,W,3] for each frame of landmarks [T,68,3] in cm and poses [T,4,4].
+
+    Under torchrun the ranks share the work, and rank 0 alone yields.
+    """
     conditions = renderer.conditions(lm3d)
-    for t in range(len(lm3d)):
-        yield renderer.render(conditions, t, c2w[t])
+    yield from frames_of_ranks(lambda t: renderer.render(conditions, t, c2w[t]), len(lm3d), renderer.size)
 
 
 def ahead(frames: Iterator[np.ndarray], most: int) -> Iterator[np.ndarray]:

@@ -43,7 +43,8 @@ class Speech:
 def main(argv: Sequence[str]) -> None:
     """Run one mode."""
     args = _parser().parse_args(argv)
-    config = infer_config(args.config, args.video_id, args.hparams)
+    workers = [f"num_workers={args.num_workers}"] if args.num_workers else []
+    config = infer_config(args.config, args.video_id, [*args.hparams, *workers])
     speech = find_speech(args.audio, args.wav_id)
     from inference.pipeline import TalkingHead  # loads torch: errors in the arguments come first
 
@@ -106,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, help="where to write")
     parser.add_argument("--config", type=Path, help="default: egs/datasets/videos/<id>/infer.yaml, else the base")
+    parser.add_argument("--num_workers", type=int, default=0, help="processes that draw the frames (default: 1)")
     parser.add_argument("--hparams", action="append", default=[], help='overrides, "key=value,..."')
     return parser
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -22,6 +23,29 @@ def init_process_group(device: torch.device) -> tuple[int, int]:
 
 def is_distributed() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def rank_and_size() -> tuple[int, int]:
+    """Return this process's rank and the number of processes; 0 and 1 without a group."""
+    return (dist.get_rank(), dist.get_world_size()) if is_distributed() else (0, 1)
+
+
+def send_bytes(array: np.ndarray, *, to: int) -> None:
+    """Send an array of uint8 to another rank, which must ask for it."""
+    dist.send(torch.from_numpy(array).to(_device()), dst=to)
+
+
+def receive_bytes(shape: tuple[int, ...], *, source: int) -> np.ndarray:
+    """Return an array of uint8 that another rank sends."""
+    buffer = torch.empty(shape, dtype=torch.uint8, device=_device())
+    dist.recv(buffer, src=source)
+    array: np.ndarray = buffer.cpu().numpy()
+    return array
+
+
+def _device() -> torch.device:
+    """Return where this group's messages must lie."""
+    return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
 
 
 def barrier() -> None:
