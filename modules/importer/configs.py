@@ -116,4 +116,4 @@ def _taken(family: str, settings: Settings) -> dict[str, Any]:
     """Return the keys whose names and meaning are ours too, typed."""
     kinds = _COMMON | _BY_FAMILY[family]
     readers = {int: whole, float: number}
-    return {key: readers[kind](settings, key, 0) for key, kind in kinds.items() if key in settings}
+    return {key: readers[kind](settings, key, 0) for key, kind in kinds.items() if settings.get(key) is not None}

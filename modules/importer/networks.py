@@ -200,12 +200,14 @@ def _sampling(tensors: Tensors, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def number(settings: Mapping[str, Any], key: str, default: float) -> float:
-    """Return a number of the original's configuration.
+    """Return a number of the original's configuration; the default where it has none.
 
     Raises:
         DataError: It is no number.
     """
-    value = settings.get(key, default)
+    value = settings.get(key)
+    if value is None:
+        return default
     try:
         result = float(value)
     except (TypeError, ValueError) as error:

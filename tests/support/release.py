@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -87,12 +88,22 @@ def write_experiment(
     (folder / "config.yaml").write_text(yaml.safe_dump(base | config), encoding="utf-8")
     content = {
         **{"epoch": 3, "global_step": step, "checkpoint_callback_best": 0.01},
-        **{"optimizer_states": [{"state": {}, "param_groups": []}], "state_dict": state},
+        "optimizer_states": [{"state": {}, "param_groups": []}],
+        "state_dict": {name: _as_saved(child) for name, child in state.items()},
         **more,
     }
     path = folder / f"model_ckpt_steps_{step}.ckpt"
     torch.save(content, path, _use_new_zipfile_serialization=not old_format)
     return path
+
+
+def _as_saved(child: Any) -> Any:
+    """Return tensors as ``state_dict()`` gives them: an ordered dict that knows the versions of its modules."""
+    if not isinstance(child, dict):
+        return child
+    ordered = OrderedDict(child)
+    ordered._metadata = OrderedDict({"": {"version": 1}})  # type: ignore[attr-defined]
+    return ordered
 
 
 def write_release(root: Path, *names: str) -> Path:

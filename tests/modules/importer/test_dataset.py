@@ -14,6 +14,8 @@ from imageio.core.util import Array
 from modules.importer.dataset import import_dataset, neutral_face
 from modules.importer.pictures import layer_masks
 from scripts.import_geneface import main
+from tasks.nerf.config import NerfHeadConfig
+from tasks.nerf.task import NerfHeadTask
 from tests.modules.importer.test_hostile import Evil
 from tests.support.original_dataset import dataset, write_dataset
 from utils.commons.schema import ConfigError, DataError
@@ -97,6 +99,17 @@ def test_pictures_landmarks_and_sound_of_the_processed_folder_are_taken(tmp_path
     assert store.torso(0)[12, 6, 3] == 255
     np.testing.assert_allclose(store.lm2d[10], 4.0)
     assert store.audio_path.exists()
+
+
+def test_our_renderer_trains_on_an_imported_dataset(tmp_path: Path) -> None:
+    imported(tmp_path, dataset(), pictures=processed_folder(tmp_path / "May"))
+    small = {"plane_sizes": (8,), "blend_size": 8, "warp_grid_size": 8, "grid_size": 16, "hidden_size": 16}
+    task = NerfHeadTask(NerfHeadConfig(video_id="May", n_rays=64, frames_per_step=1, **small))
+    low, high = task.head.field.aabb
+    assert (high - low > 0.1).all()
+    assert (high - low < 0.6).all()
+    terms = task.training_step(task.train_dataset(rank=0, world_size=1)[0], step=0, optimizer="head")
+    assert float(terms["mse"].detach()) > 0
 
 
 @pytest.mark.parametrize("swapped", [False, True])
