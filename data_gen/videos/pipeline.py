@@ -64,7 +64,7 @@ def _picture_stages() -> list[Stage]:
             _late("head_pose"),
             inputs=("ingest", "landmarks"),
             keys=("focal_factor", "pose_refine", "tracker"),
-            version=5,
+            version=6,
         ),
     ]
 
