@@ -27,6 +27,7 @@ _TABLE: dict[str, dict[str, str]] = {
     "backend": {
         "torch": "modules.nerf.backends.torch_backend:TorchBackend",
         "cpp": "modules.nerf.backends.cpp_backend:CppBackend",
+        "numba": "modules.nerf.backends.numba_backend:NumbaBackend",
     },
     "renderer": {
         "torch": "modules.nerf.renderers.torch_renderer:TorchRenderer",

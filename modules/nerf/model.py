@@ -106,13 +106,28 @@ def compose_state(
     the network ``sr`` if there is one.
     """
     seen = head.renderer.render_frame(state, c2w, shrunk(camera, scale))
+    picture = compose_front(seen, torso, c2w=c2w, camera=camera, background=background, scale=scale, sr=sr)
+    return picture, seen
+
+
+def compose_front(
+    seen: FrameOutput,
+    torso: TorsoModel | None,
+    *,
+    c2w: Tensor,
+    camera: Intrinsics,
+    background: Tensor,
+    scale: int,
+    sr: SuperResolution | None,
+) -> Tensor:
+    """Return the picture [H,W,3] of a head drawn ``scale`` times smaller, over torso and background."""
     front = full_size(seen, camera, scale, sr)
     picture = background.reshape(-1, 3)
     if torso is not None:
         rgb, alpha = torso.draw_frame(c2w, camera)
         picture = torch.addcmul(rgb, 1 - alpha[:, None], picture)
     picture = torch.addcmul(front[:, :3], 1 - front[:, 3:], picture)
-    return picture.clamp(0, 1).view(camera.height, camera.width, 3), seen
+    return picture.clamp(0, 1).view(camera.height, camera.width, 3)
 
 
 def full_size(seen: FrameOutput, camera: Intrinsics, scale: int, sr: SuperResolution | None) -> Tensor:
