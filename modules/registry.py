@@ -20,6 +20,7 @@ _TABLE: dict[str, dict[str, str]] = {
     },
     "segmenter": {
         "mediapipe": "modules.face.segmenters.mediapipe:MediapipeSegmenter",
+        "bisenet": "modules.face.segmenters.bisenet:BisenetSegmenter",
     },
     "field": {
         "triplane": "modules.nerf.fields.head:HeadField",

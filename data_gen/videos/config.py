@@ -34,7 +34,9 @@ class ProcessConfig(FeatureConfig):
     image_size: int = Field(default=512, ge=64, le=2048, multiple_of=2)
     """Width and height of the pictures trained on and rendered."""
     segmenter: str = "mediapipe"
-    """Separates head, torso and background."""
+    """Separates head, torso and background: mediapipe, or bisenet with the weights of the public face parser."""
+    segmenter_weights: str = ""
+    """Weight file of bisenet (79999_iter.pth)."""
     tracker: Literal["morphable", "rigid"] = "morphable"
     """What is fitted to the landmarks: the open morphable head (one identity, expressions apart from the pose), or a
     mean shape of the person's own moved as one rigid piece."""

@@ -77,7 +77,7 @@ def _dataset_stages() -> list[Stage]:
             ("masks.arrow",),
             _late("segmentation"),
             inputs=("ingest", "landmarks", "head_pose"),
-            keys=("segmenter",),
+            keys=("segmenter", "segmenter_weights"),
             version=3,
         ),
         Stage(

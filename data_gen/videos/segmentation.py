@@ -20,7 +20,7 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
     """Write masks.arrow: one PNG [H,W,2] a frame in the column ``masks``."""
     video = processed_dir / "ingest" / "video.mp4"
     points = np.load(processed_dir / "landmarks" / "lm478.npy", mmap_mode="r", allow_pickle=False)
-    segmenter = build_segmenter(config.segmenter)
+    segmenter = build_segmenter(config.segmenter, config.segmenter_weights)
     step = max(1, len(points) // _LEARN_FROM)
     segmenter.learn(read_frames(video, step=step), points[::step])
 

@@ -27,7 +27,8 @@ class Segmenter(Protocol):
         ...
 
 
-def build_segmenter(name: str) -> Segmenter:
-    """Return a new segmenter registered as ``name``."""
-    segmenter: Segmenter = resolve("segmenter", name)()
+def build_segmenter(name: str, weights: str = "") -> Segmenter:
+    """Return a new segmenter registered as ``name``; ``weights`` is the file of those that need one."""
+    cls = resolve("segmenter", name)
+    segmenter: Segmenter = cls(weights) if weights else cls()
     return segmenter

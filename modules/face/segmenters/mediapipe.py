@@ -10,6 +10,7 @@ import numpy as np
 
 from modules.face.head_region import HairColors, above_jaw, strays
 from modules.face.mediapipe_graph import QuietGraph
+from utils.commons.schema import ConfigError
 
 _WORK_SIZE = 256
 _COLOR_SIZE = 128
@@ -20,7 +21,9 @@ _STEEPNESS = (0.1, 0.9)
 class MediapipeSegmenter:
     """Knows nothing of other frames but the hair colors learnt, so frames may be segmented in any order."""
 
-    def __init__(self) -> None:
+    def __init__(self, weights: str = "") -> None:
+        if weights:
+            raise ConfigError("segmenter 'mediapipe' brings its own weights; segmenter_weights is for 'bisenet'")
         self.hair_colors = HairColors()
         self._networks = threading.local()  # one for each thread: MediaPipe's graphs cannot be shared
 

@@ -55,7 +55,7 @@ def plain(items: Iterable, total: int | None = None) -> Iterable:
 @pytest.fixture
 def processed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(landmarks, "build_landmarker", lambda name: TrueLandmarker())
-    monkeypatch.setattr(segmentation, "build_segmenter", lambda name: BandSegmenter())
+    monkeypatch.setattr(segmentation, "build_segmenter", lambda name, weights: BandSegmenter())
     (tmp_path / "ingest").mkdir()
     with VideoWriter(tmp_path / "ingest" / "video.mp4", size=(SIZE, SIZE), crf=4) as writer:
         for t in range(NUM_FRAMES):

@@ -173,8 +173,8 @@ def test_background_is_replaced_and_the_person_untouched() -> None:
 
 
 def test_unknown_segmenter_is_named() -> None:
-    with pytest.raises(ConfigError, match="unknown segmenter 'bisenet'"):
-        build_segmenter("bisenet")
+    with pytest.raises(ConfigError, match="unknown segmenter 'bisnet'; did you mean 'bisenet'"):
+        build_segmenter("bisnet")
 
 
 def test_masks_of_a_real_frame_part_head_torso_and_background() -> None:
