@@ -21,15 +21,14 @@ from utils.geometry.rotations import matrix_from_vector
 
 _SPACING_M = 0.002
 _BLUR_AT_512 = 3.0
-_BANDS_AT_512 = ((2.5, 8.0), (1.2, 5.0))
-"""Widths of the two Gaussians of each band, coarse first, pixels. Wider ones see shades, which do not turn with the
-head."""
+_BANDS_AT_512 = ((2.5, 16.0), (1.2, 10.0))
+"""Widths of the two Gaussians of each band, coarse first, pixels."""
 _ITERATIONS = (4, 4)
 _STRIDES = (3, 1)
 _TEXTURE_ROUNDS = 3
 _PRIOR_PX_AT_512 = 1.0
 """Trust in the landmarks' pose: it is off by about this many pixels at a typical point."""
-_PRIOR_POINTS = 40.0
+_PRIOR_POINTS = 12.0
 _MIN_CORRELATION = 0.7
 _MARGIN_AT_512 = 24.0
 

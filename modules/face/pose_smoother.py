@@ -17,13 +17,6 @@ from utils.geometry.rotations import matrix_from_vector, mean_rotation, vector_f
 
 _ACCELERATION = np.array([1.0, -2.0, 1.0])
 _MIN_FRAMES = 5
-_AROUND_FRAMES = 4.0
-_NOISE_LEFT = 0.143
-"""Variance of the second difference of white noise of variance one after a Gaussian blur of one frame."""
-_CALM = 0.5
-"""Heads move less than they seem to: chosen on drawn subjects, where it brings the jitter near the true one."""
-_LEAST_MOTION = 0.1
-"""A head is never believed stiller than this share of its mean variance."""
 
 
 def smooth_poses(poses: Poses, information: np.ndarray, segments: Sequence[tuple[int, int]]) -> Poses:
@@ -39,37 +32,32 @@ def smooth_poses(poses: Poses, information: np.ndarray, segments: Sequence[tuple
     ranges = [(a, b) for a, b in segments if b - a >= _MIN_FRAMES]
     if not ranges:
         return poses
-    noise, motions = _accelerations(path, ranges)
+    motion, noise = _accelerations(path, ranges)
     predicted = np.median(np.diagonal(np.linalg.inv(information), axis1=1, axis2=2), axis=0)
     information = information * np.exp(np.mean(np.log(predicted / noise)))
     smooth = path.copy()
-    for (start, end), motion in zip(ranges, motions, strict=True):
+    for start, end in ranges:
         smooth[start:end] = _most_probable(path[start:end], information[start:end], 1 / motion)
     return Poses(matrix_from_vector(smooth[:, :3]) @ middle, smooth[:, 3:])
 
 
-def _accelerations(path: np.ndarray, ranges: Sequence[tuple[int, int]]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return the variance of the measurement's noise [6], and that of true second differences [n-2,6] of each range.
+def _accelerations(path: np.ndarray, ranges: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the variance of true second differences and of the measurement's noise, [6] each.
 
-    A light blur keeps the motion of heads and loses most of the noise; what it takes away is counted as noise. Motion
-    is judged around each frame: a nod may be quick, a head at rest is held still.
+    A light blur keeps the motion of heads and loses most of the noise; what it takes away is counted as noise.
     """
     raw, calm = [], []
     for start, end in ranges:
         part = path[start:end]
         raw.append(np.diff(part, 2, axis=0))
         calm.append(np.diff(gaussian_filter1d(part, 1.0, axis=0, mode="nearest"), 2, axis=0))
-    raw_variance, mean = (np.mean(np.concatenate(parts) ** 2, axis=0) for parts in (raw, calm))
-    noise = np.maximum(raw_variance - mean, 0.1 * raw_variance) / (_ACCELERATION**2).sum()
-    motions = []
-    for part in calm:
-        around = gaussian_filter1d(part**2, _AROUND_FRAMES, axis=0, mode="nearest") - _NOISE_LEFT * noise
-        motions.append(np.maximum(_CALM * around, _LEAST_MOTION * mean + 1e-14))
-    return np.maximum(noise, 1e-16), motions
+    raw_variance, motion = (np.mean(np.concatenate(parts) ** 2, axis=0) for parts in (raw, calm))
+    noise = np.maximum(raw_variance - motion, 0.1 * raw_variance) / (_ACCELERATION**2).sum()
+    return np.maximum(motion, 1e-14), np.maximum(noise, 1e-16)
 
 
 def _most_probable(path: np.ndarray, information: np.ndarray, stiffness: np.ndarray) -> np.ndarray:
-    """Return the path [n,6] that balances information [n,6,6] of each frame against stiffness [n-2,6]."""
+    """Return the path [n,6] that balances information [n,6,6] of each frame and stiffness [6] against accelerations."""
     count = len(path)
     bands = np.zeros((18, 6 * count))  # lower form of a symmetric matrix: bands[k, j] = matrix[j + k, j]
     frames = 6 * np.arange(count)
@@ -80,7 +68,7 @@ def _most_probable(path: np.ndarray, information: np.ndarray, stiffness: np.ndar
         for b in range(a + 1):
             for i in range(6):
                 at = frames[: count - 2] + 6 * b + i
-                bands[6 * (a - b), at] += _ACCELERATION[a] * _ACCELERATION[b] * stiffness[:, i]
+                bands[6 * (a - b), at] += _ACCELERATION[a] * _ACCELERATION[b] * stiffness[i]
     right = np.einsum("tij,tj->ti", information, path).ravel()
     smooth: np.ndarray = solveh_banded(bands, right, lower=True).reshape(count, 6)
     return smooth
