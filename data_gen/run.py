@@ -40,7 +40,9 @@ def main(arguments: Sequence[str]) -> None:
         if not options.print_config:
             from data_gen.corpus.process import process_corpus
 
-            process_corpus(options.corpus, Path(options.folder), corpus_config, force=options.force)
+            process_corpus(
+                options.corpus, Path(options.folder), corpus_config, force=options.force, executor=options.executor
+            )
             _augment(options.corpus, corpus_config)
         config: Config = corpus_config
     else:
@@ -87,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--corpus", default="", help="process a corpus of this name instead of a video")
     parser.add_argument("--folder", default="", help="the corpus' folder: <speaker>/<clip>.mp4")
+    parser.add_argument(
+        "--executor", choices=("joblib", "ray"), default="joblib", help="corpus: cores here, or a Ray cluster"
+    )
     parser.add_argument("--print_config", action="store_true", help="show every key, its value and its origin")
     return parser
 

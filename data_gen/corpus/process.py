@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import json
 import logging
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from data_gen.corpus.clips import ClipFile, find_clips, fingerprint, load_clip, process_clip
 from data_gen.corpus.config import CorpusConfig
+from data_gen.corpus.executors import Executor, run_all
 from utils.commons.schema import DataError
 from utils.data.atomic import atomic_path, save_json
 from utils.data.clip_store import Clip, write_corpus
@@ -23,8 +24,10 @@ logger = logging.getLogger(__name__)
 _DIGEST_FILE = "source.json"
 
 
-def process_corpus(name: str, folder: Path, config: CorpusConfig, *, force: bool = False) -> None:
-    """Make ``data/binary/<name>`` from ``<folder>/<speaker>/<clip>.mp4``.
+def process_corpus(
+    name: str, folder: Path, config: CorpusConfig, *, force: bool = False, executor: Executor = "joblib"
+) -> None:
+    """Make ``data/binary/<name>`` from ``<folder>/<speaker>/<clip>.mp4``; see ``executors`` for where the work is done.
 
     Raises:
         FileNotFoundError: No such folder.
@@ -32,7 +35,7 @@ def process_corpus(name: str, folder: Path, config: CorpusConfig, *, force: bool
     """
     target, processed = binary_corpus(name), processed_corpus(name)
     clips = find_clips(folder, processed)
-    reasons = _process_clips(clips, config, force)
+    reasons = _process_clips(clips, config, force, executor)
     write_report(processed, clips, reasons)
     good = [clip for clip in clips if not reasons[clip.item_id]]
     _log_bad(processed, clips, reasons)
@@ -54,21 +57,17 @@ def process_corpus(name: str, folder: Path, config: CorpusConfig, *, force: bool
     )
 
 
-def _process_clips(clips: Sequence[ClipFile], config: CorpusConfig, force: bool) -> dict[str, str]:
+def _process_clips(clips: Sequence[ClipFile], config: CorpusConfig, force: bool, executor: Executor) -> dict[str, str]:
     """Return the reason why each clip cannot be used, ``""`` for good ones, by item id."""
-    import joblib
     from tqdm import tqdm
 
-    num_workers = min(config.num_workers or len(os.sched_getaffinity(0)), len(clips))
-    parallel = joblib.Parallel(n_jobs=num_workers, backend="loky", return_as="generator_unordered")
-    jobs = (joblib.delayed(_job)(clip, config, force) for clip in clips)
+    job = functools.partial(_job, config=config, force=force)
+    done = run_all(job, clips, executor=executor, num_workers=config.num_workers)
     pause = 0.2 if sys.stderr.isatty() else 10.0
-    return dict(
-        tqdm(parallel(jobs), total=len(clips), desc="corpus", unit="clip", dynamic_ncols=True, mininterval=pause)
-    )
+    return dict(tqdm(done, total=len(clips), desc="corpus", unit="clip", dynamic_ncols=True, mininterval=pause))
 
 
-def _job(clip: ClipFile, config: CorpusConfig, force: bool) -> tuple[str, str]:
+def _job(clip: ClipFile, *, config: CorpusConfig, force: bool) -> tuple[str, str]:
     return clip.item_id, process_clip(clip, config, force=force)
 
 
