@@ -3,9 +3,10 @@
 #
 #   bash scripts/quickstart.sh [video.mp4] [speech.wav]
 #
-# Without arguments the person is the embedded synthetic subject and the voice is made by espeak-ng. Everything is trained on
-# the way: lip-sync expert, audio2motion, postnet, head and torso. Interrupted? Start it again: it goes on where it stopped.
+# Without arguments the person is the embedded synthetic subject and the voice is made by espeak-ng. Postnet, head and torso are
+# trained on the way, from the generic models shipped with the code. Interrupted? Start it again: it goes on where it stopped.
 # PRESET=full takes the long schedules instead (a GPU is advisable).
+# OWN_CORPUS=1 also makes a corpus of synthetic speakers and trains lip-sync expert and audio2motion on it (5 minutes more).
 set -euo pipefail
 start_dir=$PWD
 cd "$(dirname "$0")/.."
@@ -32,9 +33,13 @@ fi
 speech=${speech:-$data/raw/val_wavs/demo.wav}
 
 # title | minutes it takes on two cores; the sum of those to come is the remaining time shown
-titles=("demo subject and corpus" "corpus: landmarks and speech features" "lip-sync expert (SyncNet)" "audio2motion (VAE)"
-    "video: landmarks, pose, masks, layers" "postnet" "head and torso" "talking video")
-minutes=(0.7 0.7 1 2 0.6 0.8 7 0.4)
+titles=("demo subject and voice" "video: landmarks, pose, masks, layers" "postnet" "head and torso" "talking video")
+minutes=(0.4 0.6 0.8 7 0.4)
+own_corpus=${OWN_CORPUS:-}
+if [[ -n $own_corpus ]]; then
+    titles=("${titles[0]}" "corpus: clips, landmarks and speech features" "lip-sync expert (SyncNet)" "audio2motion (VAE)" "${titles[@]:1}")
+    minutes=("${minutes[0]}" 1.1 1 2 "${minutes[@]:1}")
+fi
 current=0
 began=$SECONDS
 step() {
@@ -49,24 +54,27 @@ step
 if [[ $id == demo && ! -f $data/raw/videos/demo.mp4 ]]; then
     "$python" data_gen/synthetic/run.py --out "$data/raw/videos/demo.mp4" --seconds 24 --size 256 --identity 0 --voice en-us --seed 0
 fi
-if [[ ! -f $data/raw/corpora/$corpus/.complete ]]; then
-    "$python" data_gen/synthetic/run.py --corpus "$data/raw/corpora/$corpus" --speakers 4 --clips_per_speaker 12 \
-        --seconds_per_clip 4 --size 192 --seed 1
-    touch "$data/raw/corpora/$corpus/.complete"
-fi
 if [[ ! -f $speech ]]; then
     "$python" data_gen/synthetic/run.py --speech_only "$speech" --voice de --seed 3 \
         --text "Guten Tag. Ich habe diese Stimme vorher nie gehört, und doch bewege ich die Lippen dazu. Eine ruhige Pause. Und weiter geht es, Punkt für Punkt."
 fi
-step && bash scripts/process_corpus.sh "$corpus" "$data/raw/corpora/$corpus"
-step && bash scripts/train_syncnet.sh "$corpus"
-step && bash scripts/train_audio2motion.sh "$corpus"
+if [[ -n $own_corpus ]]; then
+    step
+    if [[ ! -f $data/raw/corpora/$corpus/.complete ]]; then
+        "$python" data_gen/synthetic/run.py --corpus "$data/raw/corpora/$corpus" --speakers 4 --clips_per_speaker 12 \
+            --seconds_per_clip 4 --size 192 --seed 1
+        touch "$data/raw/corpora/$corpus/.complete"
+    fi
+    bash scripts/process_corpus.sh "$corpus" "$data/raw/corpora/$corpus"
+    step && bash scripts/train_syncnet.sh "$corpus"
+    step && bash scripts/train_audio2motion.sh "$corpus"
+fi
 step
 if [[ -n $video && ! -f $data/raw/videos/$id.mp4 ]]; then
     bash scripts/new_video.sh "$video" "$id"
 fi
 bash scripts/process_video.sh "$id"
-step && bash scripts/train_postnet.sh "$id" "$corpus"
+step && bash scripts/train_postnet.sh "$id" ${own_corpus:+"$corpus"}
 step && bash scripts/train_nerf.sh "$id"
 step
 name=$(basename "${speech%.*}")

@@ -91,12 +91,13 @@ class MotionClips:
         return torch.from_numpy(self.store.mean_of(index).reshape(-1).copy())
 
     def weights(self, balance: float) -> Tensor:
-        """Return how often each clip is drawn: by its length; ``balance`` of 1 makes the speakers equal."""
+        """Return how often each clip is drawn: by its length; ``balance`` of 1 makes the speakers equal, then
+        corpora have their shares."""
         totals: dict[str, float] = {}
         for speaker, length in zip(self.speakers, self.lengths.tolist(), strict=True):
             totals[speaker] = totals.get(speaker, 0.0) + length
         factor = torch.tensor([totals[speaker] ** -balance for speaker in self.speakers], dtype=torch.float64)
-        return factor * self.lengths.double()
+        return self.store.weighted(factor * self.lengths.double())
 
     def __getstate__(self) -> dict[str, JoinedClips]:
         return {"store": self.store}

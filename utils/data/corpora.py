@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from utils.commons.schema import Config, DataError
 from utils.data import paths
@@ -16,6 +17,8 @@ class CorpusConfig(Config):
 
     corpus: str = "lrs3"
     """Name of the corpus, a folder below ``binary_data_dir``; several are joined by '+'."""
+    corpus_shares: tuple[float, ...] = ()
+    """How often each of several corpora is drawn, in their order; empty: by their length."""
     held_out_speakers: tuple[str, ...] = ()
     """Speakers never trained on; where some are named, validation takes all of their clips and no others."""
     binary_data_dir: str = "data/binary"
@@ -27,9 +30,11 @@ class CorpusConfig(Config):
 class JoinedClips:
     """Random access to chosen clips of several stores, as if they were one."""
 
-    def __init__(self, stores: Sequence[ClipStore], chosen: Sequence[tuple[int, int]]) -> None:
-        """Keep the clips ``chosen``, each (number of the store, index in it)."""
-        self.stores, self.chosen = list(stores), list(chosen)
+    def __init__(
+        self, stores: Sequence[ClipStore], chosen: Sequence[tuple[int, int]], shares: Sequence[float] = ()
+    ) -> None:
+        """Keep the clips ``chosen``, each (number of the store, index in it); ``shares`` has one number a store."""
+        self.stores, self.chosen, self.shares = list(stores), list(chosen), list(shares)
 
     @property
     def manifest(self) -> CorpusManifest:
@@ -48,6 +53,17 @@ class JoinedClips:
         known = [store.overview() for store in self.stores]
         speakers = [known[store][0][number] for store, number in self.chosen]
         return speakers, np.array([known[store][1][number] for store, number in self.chosen], np.int64)
+
+    def weighted(self, weights: torch.Tensor) -> torch.Tensor:
+        """Return the weights [len] of the clips scaled so that each corpus is drawn by its share."""
+        if not self.shares:
+            return weights
+        owner = torch.tensor([store for store, _ in self.chosen])
+        scaled = weights.clone()
+        for store, share in enumerate(self.shares):
+            total = weights[owner == store].sum()
+            scaled[owner == store] *= share / total.clamp(min=1e-12)
+        return scaled
 
     def mean_of(self, index: int) -> np.ndarray:
         """Return the neutral shape [68,3], cm, of the speaker of a clip."""
@@ -85,7 +101,10 @@ def open_corpus(config: CorpusConfig, split: str) -> JoinedClips:
     ]
     if not chosen:
         raise DataError(f"corpus {config.corpus} has no clip in its {split} split; process more clips")
-    return JoinedClips(stores, chosen)
+    shares = [share for share in config.corpus_shares for _ in splits]
+    if shares and len(shares) != len(stores):
+        raise DataError(f"corpus_shares has {len(config.corpus_shares)} numbers for the corpora {config.corpus}")
+    return JoinedClips(stores, chosen, shares)
 
 
 def _check_alike(stores: Sequence[ClipStore]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.support.tiny_corpus import write_tiny_corpus
 from utils.commons.schema import DataError
@@ -45,6 +46,16 @@ def test_each_clip_is_centred_by_its_own_corpus_and_survives_a_worker(two: Path)
         absolute = clips[index].deviation + clips.neutral(index)
         np.testing.assert_allclose(absolute.numpy().reshape(-1, 68, 3), clips.store[index].lm3d, atol=1e-5)
         np.testing.assert_array_equal(again[index].deviation, clips[index].deviation)
+
+
+def test_each_corpus_is_drawn_by_its_share(two: Path) -> None:
+    clips = MotionClips(open_corpus(CorpusConfig(corpus="one+two", corpus_shares=(0.8, 0.2)), "train"))
+    weights = clips.weights(0.5)
+    assert float(weights[:10].sum() / weights.sum()) == pytest.approx(0.8)
+    plain = MotionClips(open_corpus(CorpusConfig(corpus="one+two"), "train")).weights(0.5)
+    torch.testing.assert_close(weights[:10] / weights[0], plain[:10] / plain[0])
+    with pytest.raises(DataError, match="corpus_shares has 1 numbers"):
+        open_corpus(CorpusConfig(corpus="one+two", corpus_shares=(1.0,)), "train")
 
 
 def test_unknown_speakers_and_different_features_are_refused(two: Path) -> None:
