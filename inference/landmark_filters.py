@@ -46,7 +46,7 @@ def apply_filters(
         seed: Of the random blinks.
     """
     result = _healed(normalized, person, config, speaking)
-    result = clamp(result, config.infer_lm3d_clamp_std)
+    result = clamp(result, config.infer_lm3d_clamp_std, own=person.habits.reach)
     result = lle(result, person.database[person.train_frames], config.infer_lm3d_lle_percent)
     result = smooth(result, config.infer_lm3d_smooth_sigma, sigma_mouth=config.infer_lm3d_smooth_sigma_mouth)
     if config.infer_inject_eye_blink_mode == "gt":
@@ -98,13 +98,20 @@ def replace_outliers(normalized: np.ndarray, threshold: float) -> np.ndarray:
     return _interpolated(result, good)
 
 
-def clamp(normalized: np.ndarray, limit: float) -> np.ndarray:
-    """Return the landmarks within +-limit std; brows and eyes within half of it in x and y. 0 = unchanged."""
+def clamp(normalized: np.ndarray, limit: float, *, own: np.ndarray | None = None) -> np.ndarray:
+    """Return the landmarks within +-limit std; brows and eyes within half of it in x and y. 0 = unchanged.
+
+    Args:
+        normalized: [T,68,3].
+        limit: In std.
+        own: How far the person's own landmarks reach, [2,68,3] lowest and highest: never clamped below that.
+    """
     if limit <= 0:
         return normalized
     limits = np.full((68, 3), limit, normalized.dtype)
     limits[BROWS, :2] = limits[EYES, :2] = limit / 2
-    return np.clip(normalized, -limits, limits)
+    low, high = (-limits, limits) if own is None else (np.minimum(-limits, own[0]), np.maximum(limits, own[1]))
+    return np.clip(normalized, low, high)
 
 
 def smooth(normalized: np.ndarray, sigma: float, *, sigma_mouth: float) -> np.ndarray:

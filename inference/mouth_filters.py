@@ -20,7 +20,8 @@ OPEN_QUANTILE, OPEN_MARGIN = 0.995, 1.1
 _CLOSED_PERCENT, _WIDE_PERCENT = 5.0, 95.0
 _JERK_WINDOW, _JERK_QUANTILE, _JERK_MARGIN = 5, 0.999, 1.5
 _BURST_SIGMA, _BURST_REACH = 2.0, 2
-_DRIFT_SIGMA, _DRIFT_MARGIN, _DRIFT_SLACK = 50.0, 1.25, 0.1
+_DRIFT_SIGMA, _DRIFT_MARGIN, _DRIFT_SLACK, _DRIFT_FRAMES = 50.0, 2.0, 0.5, 250
+_REACH_QUANTILE = 0.999
 _RANGE_FREE, _RANGE_FRAMES = 1.2, 50
 
 
@@ -42,6 +43,8 @@ class MouthHabits:
     """Second difference over time (rms in std, mean of five frames) that is hardly ever exceeded."""
     slow: np.ndarray
     """[68,3] how far the slow mean of each coordinate strays from zero, std."""
+    reach: np.ndarray
+    """[2,68,3] the lowest and highest landmarks that are no chance, std."""
 
     def opening(self, normalized: np.ndarray) -> np.ndarray:
         """Return the lip opening [T] of normalized landmarks."""
@@ -71,6 +74,7 @@ def mouth_habits(
         widest=float(np.quantile(opening, OPEN_QUANTILE)),
         jerk=_JERK_MARGIN * float(np.quantile(jerks, _JERK_QUANTILE)),
         slow=(_DRIFT_MARGIN * slow + _DRIFT_SLACK).astype(np.float32),
+        reach=np.quantile(inside, (1 - _REACH_QUANTILE, _REACH_QUANTILE), axis=0).astype(np.float32),
     )
 
 
@@ -87,7 +91,12 @@ def calm_bursts(normalized: np.ndarray, limit: float) -> np.ndarray:
 
 
 def remove_drift(normalized: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """Return the landmarks with the part of their slow mean beyond +-``limits`` [68,3] taken away."""
+    """Return the landmarks with the part of their slow mean beyond +-``limits`` [68,3] taken away.
+
+    What is shorter than ten seconds has not drifted yet: its mean is what is being said.
+    """
+    if len(normalized) < _DRIFT_FRAMES:
+        return normalized
     slow = _slow_part(normalized)
     excess = slow - np.clip(slow, -limits, limits)
     return normalized - excess if excess.any() else normalized

@@ -9,7 +9,7 @@ import pytest
 
 from inference.blinks import Blinks
 from inference.config import FilterConfig
-from inference.landmark_filters import apply_filters
+from inference.landmark_filters import apply_filters, clamp
 from inference.mouth_filters import (
     JAW,
     MOUTH,
@@ -65,7 +65,7 @@ def test_a_burst_of_jitter_is_calmed_and_the_rest_is_untouched(person: PersonMot
 def test_drift_is_taken_away_up_to_what_the_person_does(person: PersonMotion, good: np.ndarray) -> None:
     ramp = np.linspace(0, 5, FRAMES, dtype=np.float32)[:, None, None]
     healed = remove_drift(good + ramp, person.habits.slow)
-    assert np.abs(healed[60:-60] - good[60:-60]).max() < 1.2  # the ramp itself reaches 4
+    assert np.abs(healed[60:-60] - good[60:-60]).max() < 2.2  # the ramp itself reaches 4
     assert np.corrcoef(healed[:, 66, 1] - good[:, 66, 1], ramp[:, 0, 0])[0, 1] < 0.95
     np.testing.assert_allclose(remove_drift(good, person.habits.slow), good, atol=0.15)
 
@@ -143,3 +143,15 @@ def test_habits_are_the_persons_own(person: PersonMotion) -> None:
     assert habits.closed < habits.wide < habits.widest
     assert (opening > habits.widest).mean() == pytest.approx(0.005, abs=0.004)
     assert replace(habits, closed=0.0).closed == 0
+
+
+def test_the_clamp_never_touches_what_the_person_does(person: PersonMotion) -> None:
+    own = person.habits.reach
+    inside = np.clip(person.database, own[0], own[1])
+    np.testing.assert_array_equal(clamp(inside, 0.5, own=own), inside)
+    assert np.abs(clamp(inside, 0.5) - inside).max() > 0.3
+    assert np.abs(clamp(9 * inside, 3.0, own=own)).max() <= max(3.0, np.abs(own).max()) + 1e-6
+
+
+def test_short_clips_have_not_drifted(person: PersonMotion, good: np.ndarray) -> None:
+    np.testing.assert_array_equal(remove_drift(good[:249] + 9, person.habits.slow), good[:249] + 9)
