@@ -56,6 +56,7 @@ class PostNet(nn.Module):
     config_cls: ClassVar[type[Config]] = PostNetConfig
     gain: Tensor
     share: Tensor
+    ridge_share: Tensor
 
     def __init__(self, config: PostNetConfig) -> None:
         super().__init__()
@@ -83,6 +84,7 @@ class PostNet(nn.Module):
         if config.person_ridge_share:
             self.ridge = SpeechRidge(config.speech_dim, LM3D_DIM)
             self.register_buffer("gain", torch.ones(LM3D_DIM))
+            self.register_buffer("ridge_share", torch.tensor(config.person_ridge_share))
             if config.person_opening_map:
                 self.opening_map = OpeningMap()
         if config.postnet_auto_share:
@@ -103,9 +105,9 @@ class PostNet(nn.Module):
             speech: [B,2T,C].
             ridge: [B,T,204] the map's motion where it is known already.
         """
-        share = self.config.person_ridge_share
-        if not share:
+        if not self.config.person_ridge_share:
             return x
+        share = self.ridge_share
         if ridge is None:
             assert speech is not None
             ridge = self.ridge(speech)

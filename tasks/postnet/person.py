@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from modules.audio2motion.figures import to_points
 from modules.audio2motion.model import Audio2MotionVAE
 from modules.audio2motion.windowed import infer_windowed
 from modules.postnet.model import PostNet
 from tasks.postnet.dataset import person_clip, person_pieces, person_spans
+from utils.commons.schema import Config
 from utils.data.person_store import PersonStore
+from utils.metrics.landmark import aligned_lmd
+from utils.metrics.lipsync import lip_corr, lip_opening
+
+logger = logging.getLogger(__name__)
 
 _FOLDS, _PIECE = 4, 1000
 LOWER_FACE = np.r_[0:51, 144:204]
 """Coordinates of jaw and mouth, which speech moves, among the 204."""
 _LARGEST_GAIN = 1.6
+_SHARES = (0.25, 0.5, 0.75)
+
+
+class PersonFitConfig(Config):
+    """What of the post-net is solved from the person's training frames."""
+
+    person_ridge_penalty: float = Field(1000.0, gt=0)
+    """How strongly the person's linear map is held back, in frames' worth of evidence."""
+    person_ridge_auto: bool = False
+    """Choose the map's share (a quarter, a half or three quarters) on frames it was not fitted on; person_ridge_share
+    then only says that there is a map."""
+    person_gain: float = Field(0.0, ge=0, le=1)
+    """How much of the missing spread of jaw and mouth is restored in what the generator refines: the mean of what could
+    follow a sound moves less than any of it. Needs person_ridge_share."""
 
 
 def solve_person(
-    generator: PostNet, vae: Audio2MotionVAE, store: PersonStore, *, penalty: float, restore: float
+    generator: PostNet, vae: Audio2MotionVAE, store: PersonStore, *, config: PersonFitConfig
 ) -> Tensor | None:
     """Fit what the generator takes from the person's training frames; return the linear map's motion [N,204].
 
@@ -29,18 +52,16 @@ def solve_person(
         generator: Receives the fit.
         vae: The generic model.
         store: The person.
-        penalty: See ``person_ridge_penalty``.
-        restore: See ``person_gain``.
+        config: How it is fitted.
     """
     if generator.config.postnet == "lle":
         generator.nearest.fit(torch.cat([motion[mask > 0] for _, motion, mask in person_pieces(store)]))
     if not generator.config.person_ridge_share:
         return None
     spans, pieces = person_spans(store), list(person_pieces(store))
-    honest = generator.ridge.cross_fit(pieces, penalty, _FOLDS)
-    if restore or generator.config.person_opening_map:
-        neutral = torch.from_numpy(store.lm3d_mean.reshape(-1).copy())
-        _match_range(generator, vae, pieces, honest, restore=restore, neutral=neutral)
+    honest = generator.ridge.cross_fit(pieces, config.person_ridge_penalty, _FOLDS)
+    neutral = torch.from_numpy(store.lm3d_mean.reshape(-1).copy())
+    _match_person(generator, vae, pieces, honest, config=config, neutral=neutral)
     motion = torch.zeros(len(store), generator.gain.shape[0])
     for start, end in store.manifest.segments:
         for low in range(start, end, _PIECE):
@@ -52,29 +73,57 @@ def solve_person(
 
 
 @torch.no_grad()
-def _match_range(
+def _match_person(
     generator: PostNet,
     vae: Audio2MotionVAE,
     pieces: list[tuple[Tensor, Tensor, Tensor]],
     honest: list[Tensor],
     *,
-    restore: float,
+    config: PersonFitConfig,
     neutral: Tensor,
 ) -> None:
-    """Bring the spread of jaw and mouth ``restore`` of the way to the true one, and then the openings to the true ones.
+    """Choose the map's share, bring the spread of jaw and mouth part of the way to the true one, match the openings.
 
     The mean of what could follow a sound moves less than any of it; without this, lips mumble and never close.
     """
-    share, blends, truths = generator.config.person_ridge_share, [], []
-    for (speech, motion, mask), ridge in zip(pieces, honest, strict=True):
-        generic = infer_windowed(vae, speech[None], f0=_no_pitch(vae, speech), temperature=0.0)[0]
-        blends.append(((1 - share) * generic + share * ridge)[mask > 0])
-        truths.append(motion[mask > 0])
-    blend, truth = torch.cat(blends), torch.cat(truths)
+    generic, ridge, truth = _joined(vae, pieces, honest)
+    if config.person_ridge_auto:
+        generator.ridge_share.fill_(_best_share(generic, ridge, truth, neutral))
+        logger.info("share of the person's own linear map: %.2f", float(generator.ridge_share))
+    share = generator.ridge_share
+    blend = (1 - share) * generic + share * ridge
     ratio = truth.std(0) / blend.std(0).clamp(min=1e-6)
-    generator.gain[LOWER_FACE] = 1 + restore * (ratio[LOWER_FACE].clamp(1.0, _LARGEST_GAIN) - 1)
+    generator.gain[LOWER_FACE] = 1 + config.person_gain * (ratio[LOWER_FACE].clamp(1.0, _LARGEST_GAIN) - 1)
     if generator.config.person_opening_map:
         generator.opening_map.fit(blend * generator.gain, truth, neutral)
+
+
+def _joined(
+    vae: Audio2MotionVAE, pieces: list[tuple[Tensor, Tensor, Tensor]], honest: list[Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the motion [N,204] of all frames with a face by the generic model, by the linear map, and in truth."""
+    found: tuple[list[Tensor], list[Tensor], list[Tensor]] = ([], [], [])
+    for (speech, motion, mask), ridge in zip(pieces, honest, strict=True):
+        generic = infer_windowed(vae, speech[None], f0=_no_pitch(vae, speech), temperature=0.0)[0]
+        for parts, value in zip(found, (generic, ridge, motion), strict=True):
+            parts.append(value[mask > 0])
+    generics, ridges, truths = (torch.cat(parts) for parts in found)
+    return generics, ridges, truths
+
+
+def _best_share(generic: Tensor, ridge: Tensor, truth: Tensor, neutral: Tensor) -> float:
+    """Return the share with the least distance of the mouth points over that of a still mouth, minus the correlation.
+
+    All of one voice's map is never taken: it has not heard any other.
+    """
+    true = to_points(truth, neutral)
+    still = max(aligned_lmd(to_points(torch.zeros_like(truth), neutral), true), 1e-9)
+
+    def score(share: float) -> float:
+        points = to_points((1 - share) * generic + share * ridge, neutral)
+        return aligned_lmd(points, true) / still - lip_corr(lip_opening(points), lip_opening(true))
+
+    return min(_SHARES, key=score)
 
 
 def _no_pitch(vae: Audio2MotionVAE, speech: Tensor) -> Tensor | None:

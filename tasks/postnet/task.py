@@ -26,7 +26,7 @@ from modules.syncnet.model import SyncNet
 from modules.syncnet.pairs import MOUTH, cut_pairs
 from tasks.base_task import BatchDataset, Media, OptimizerSpec, Task, TaskConfig
 from tasks.postnet.dataset import PersonDataConfig, PersonTest, PostNetBatches, open_person
-from tasks.postnet.person import solve_person
+from tasks.postnet.person import PersonFitConfig, solve_person
 from tasks.postnet.validation import SHARES, choose_share, figures_on_test, has_selection, masked_points
 from utils.commons.runtime import seeded_generator
 from utils.data import paths
@@ -36,7 +36,7 @@ from utils.media.plots import line_plot
 from utils.metrics.lipsync import lip_opening
 
 
-class PostNetTaskConfig(TaskConfig, PostNetConfig, LandmarkCriticConfig, PersonDataConfig):
+class PostNetTaskConfig(TaskConfig, PostNetConfig, LandmarkCriticConfig, PersonDataConfig, PersonFitConfig):
     """All keys of a post-net run."""
 
     audio2motion_work_dir: str = "checkpoints/lrs3/lm3d_vae"
@@ -64,11 +64,6 @@ class PostNetTaskConfig(TaskConfig, PostNetConfig, LandmarkCriticConfig, PersonD
     """Weight of the squared error of the mouth points alone."""
     postnet_lambda_continuity: float = Field(0.0, ge=0)
     """Weight of the squared error of the frame-to-frame change."""
-    person_ridge_penalty: float = Field(1000.0, gt=0)
-    """How strongly the person's linear map is held back, in frames' worth of evidence."""
-    person_gain: float = Field(0.0, ge=0, le=1)
-    """How much of the missing spread of jaw and mouth is restored in what the generator refines: the mean of what could
-    follow a sound moves less than any of it. Needs person_ridge_share."""
     postnet_lr_schedule: Literal["constant", "cosine"] = "constant"
     """``cosine`` lets both learning rates fall to 0 over the training."""
     postnet_disc_start_steps: int = Field(0, ge=0)
@@ -100,9 +95,7 @@ class PostNetTask(Task):
             self.syncnet, _, _ = load_pretrained(SyncNet, work_dir, ckpt_steps=config.syncnet_ckpt_steps)
         self.neutral = torch.from_numpy(person.lm3d_neutral.reshape(-1).copy())
         self.habits = opening_quantiles(np.asarray(person.lm3d)[person.indices("train")])
-        self.ridge = solve_person(
-            self.generator, vae, person, penalty=config.person_ridge_penalty, restore=config.person_gain
-        )
+        self.ridge = solve_person(self.generator, vae, person, config=config)
 
     @classmethod
     def resolve(cls, config: TaskConfig) -> TaskConfig:
