@@ -32,7 +32,7 @@ class FilterConfig(Config):
     """Share of jaw, brows, nose and eyes replaced by their projection on the person's 10 nearest frames; 0 = off."""
     infer_lm3d_smooth_sigma: float = Field(default=1.0, ge=0)
     """Gaussian over time for jaw, brows, nose and eyes, in frames; 0 = off."""
-    infer_lm3d_smooth_sigma_mouth: float = Field(default=0.5, ge=0)
+    infer_lm3d_smooth_sigma_mouth: float = Field(default=0.0, ge=0)
     """The same for the mouth, kept small: lips must still close for a 'p'; 0 = off."""
     infer_inject_eye_blink_mode: Literal["none", "gt", "period", "natural"] = "natural"
     """Eyelids: as predicted; the clip's along the camera path; one blink repeated; the person's blinks at random."""
