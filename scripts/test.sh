@@ -8,8 +8,8 @@ help_if_asked "$@"
 ensure_environment requirements-dev.txt
 python=$(python_bin)
 bin=$(dirname "$("$python" -c 'import sys; print(sys.executable)')")
+jobs=${GENEFACE_TEST_JOBS:-$(nproc)} # before the next line, which nproc would heed
 export OMP_NUM_THREADS=1
-jobs=${GENEFACE_TEST_JOBS:-$(nproc)}
 failed=()
 
 check() {
