@@ -22,6 +22,8 @@ _CONFIGS = (ORIGINAL_CONFIG, "config.yaml")
 _CHECKPOINT = re.compile(r"model_ckpt_steps_(\d+)\.ckpt")
 _MAX_ENTRIES, _MAX_TOTAL, _MAX_CONFIG = 20_000, 32 << 30, 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# Of zipfile on damaged files; NotImplementedError means a compression it does not know, RuntimeError a password.
+_ZIP_ERRORS = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,9 @@ def _unpack(source: Path, folder: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as packed, target.open("wb") as file:
                     shutil.copyfileobj(packed, file, 1 << 20)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise  # it is a ValueError too
+    except _ZIP_ERRORS as error:
         raise DataError(f"{source.name} is damaged or no zip ({error}); download it again") from error
 
 

@@ -56,7 +56,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
     try:
         content: dict[str, np.ndarray] = loadmat(path)
-    except (ValueError, NotImplementedError, TypeError) as error:
+    except (ValueError, TypeError, NotImplementedError) as error:  # the last for HDF5 files, MATLAB's format since 7.3
         raise DataError(f"{path} is not a MATLAB file that can be read ({error}); download it again") from error
     missing = [name for name in _NEEDED[path.name] if name not in content]
     if missing:

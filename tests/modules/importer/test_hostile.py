@@ -34,7 +34,8 @@ def release(tmp_path: Path) -> Path:
     return tmp_path / "release"
 
 
-def refuse(source: Path, tmp_path: Path, match: str) -> None:
+def assert_refused(source: Path, tmp_path: Path, match: str) -> None:
+    """Import into an empty folder; the error must say ``match`` and the folder must stay empty."""
     out = tmp_path / "out" / "checkpoints"
     out.parent.mkdir()
     with pytest.raises(DataError, match=match):
@@ -51,7 +52,7 @@ def test_programs_in_a_checkpoint_are_not_run(release: Path, tmp_path: Path, old
     evil = Evil(f"touch {tmp_path}/ran")
     state = {"model": reference_state("lm3d_nerf")}
     write_experiment(release / "May/lm3d_nerf", 1, state, {}, old_format=old_format, checkpoint_callback_best=evil)
-    refuse(release, tmp_path, r"May/lm3d_nerf/model_ckpt_steps_1.ckpt holds more than tensors .*GLOBAL posix.system")
+    assert_refused(release, tmp_path, r"model_ckpt_steps_1.ckpt holds more than tensors .*GLOBAL posix.system")
     assert not (tmp_path / "ran").exists()
 
 
@@ -59,31 +60,31 @@ def test_programs_in_a_checkpoint_are_not_run(release: Path, tmp_path: Path, old
 def test_truncated_checkpoints(release: Path, tmp_path: Path, share: float) -> None:
     path = write_head(release, reference_state("lm3d_nerf"))
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    refuse(release, tmp_path, "May/lm3d_nerf/model_ckpt_steps_400000.ckpt is damaged or no checkpoint")
+    assert_refused(release, tmp_path, "May/lm3d_nerf/model_ckpt_steps_400000.ckpt is damaged or no checkpoint")
 
 
 def test_weights_that_are_not_numbers(release: Path, tmp_path: Path) -> None:
     weight = reference_state("lm3d_nerf")["lm_encoder.encoder_fc1.0.weight"].clone()
     weight[3, 4] = float("nan")
     write_head(release, reference_state("lm3d_nerf") | {"lm_encoder.encoder_fc1.0.weight": weight})
-    refuse(release, tmp_path, "lm_encoder.encoder_fc1.0.weight holds values that are not finite")
+    assert_refused(release, tmp_path, "lm_encoder.encoder_fc1.0.weight holds values that are not finite")
 
 
 def test_oversized_tensors(release: Path, tmp_path: Path) -> None:
     giant = torch.zeros(1).expand(10**6, 10**6)
     write_head(release, reference_state("lm3d_nerf") | {"lm_encoder.encoder_fc1.0.weight": giant})
-    refuse(release, tmp_path, r"of another shape: lm_encoder.encoder_fc1.0.weight \[1000000, 1000000\]")
+    assert_refused(release, tmp_path, r"of another shape: lm_encoder.encoder_fc1.0.weight \[1000000, 1000000\]")
 
 
 def test_oversized_files(release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foreign_checkpoint, "MAX_BYTES", 1 << 20)
-    refuse(release, tmp_path, "Ann/adnerf/model_ckpt_steps_7.ckpt is larger than")
+    assert_refused(release, tmp_path, "Ann/adnerf/model_ckpt_steps_7.ckpt is larger than")
 
 
 @pytest.mark.parametrize("value", ["/etc/passwd", "../../secret", "C:/models", "checkpoints/../../x"])
 def test_configurations_that_lead_elsewhere(release: Path, tmp_path: Path, value: str) -> None:
     write_head(release, reference_state("lm3d_nerf"), head_model_dir=value)
-    refuse(release, tmp_path, "May/lm3d_nerf/config.yaml: head_model_dir names .*, which is outside of the release")
+    assert_refused(release, tmp_path, "config.yaml: head_model_dir names .*, which is outside of the release")
 
 
 def test_data_folders_of_the_configuration_are_not_followed(release: Path, tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_data_folders_of_the_configuration_are_not_followed(release: Path, tmp_p
 def test_wrong_configurations(release: Path, tmp_path: Path, text: str, match: str) -> None:
     write_head(release, reference_state("lm3d_nerf"))
     (release / "May/lm3d_nerf/config.yaml").write_text(text)
-    refuse(release, tmp_path, match)
+    assert_refused(release, tmp_path, match)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_wrong_configurations(release: Path, tmp_path: Path, text: str, match: s
 )
 def test_other_networks(release: Path, tmp_path: Path, content: dict[str, object], match: str) -> None:
     write_experiment(release / "May/postnet", 5, content, {})
-    refuse(release, tmp_path, match)
+    assert_refused(release, tmp_path, match)
 
 
 def zip_of(release: Path, tmp_path: Path, change: Callable[[zipfile.ZipFile], None]) -> Path:
@@ -143,18 +144,18 @@ def link(packed: zipfile.ZipFile) -> None:
 @pytest.mark.parametrize("name", ["../evil.ckpt", "/tmp/evil.ckpt", "lrs3/../../evil.ckpt", "..\\evil.ckpt", "C:evil"])
 def test_zips_that_lead_out_of_themselves(release: Path, tmp_path: Path, name: str) -> None:
     path = zip_of(release, tmp_path, lambda packed: packed.writestr(name, b"x"))
-    refuse(path, tmp_path, "leads out of it; it is not unpacked")
+    assert_refused(path, tmp_path, "leads out of it; it is not unpacked")
 
 
 def test_zips_with_links(release: Path, tmp_path: Path) -> None:
-    refuse(zip_of(release, tmp_path, link), tmp_path, "'lrs3/link', which leads out of it")
+    assert_refused(zip_of(release, tmp_path, link), tmp_path, "'lrs3/link', which leads out of it")
 
 
 def test_truncated_and_altered_zips(release: Path, tmp_path: Path) -> None:
     path = zip_of(release, tmp_path, lambda packed: None)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    refuse(path, tmp_path, "release.zip is damaged or no zip")
+    assert_refused(path, tmp_path, "release.zip is damaged or no zip")
     middle = len(content) // 2
     path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
     with pytest.raises(DataError, match="Bad CRC-32"):
@@ -163,21 +164,23 @@ def test_truncated_and_altered_zips(release: Path, tmp_path: Path) -> None:
 
 def test_zips_that_would_fill_the_disk(release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "_MAX_TOTAL", 1 << 20)
-    refuse(zip_of(release, tmp_path, lambda packed: None), tmp_path, "would unpack to more than any release holds")
+    assert_refused(
+        zip_of(release, tmp_path, lambda packed: None), tmp_path, "would unpack to more than any release holds"
+    )
 
 
 def test_folders_without_experiments(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    refuse(tmp_path / "empty", tmp_path, "holds no folder with a config.yaml")
+    assert_refused(tmp_path / "empty", tmp_path, "holds no folder with a config.yaml")
 
 
 def test_a_second_wrong_experiment_keeps_the_first_from_being_written(release: Path, tmp_path: Path) -> None:
     head = dict(reference_state("lm3d_nerf"))
     del head["model_fine.color_out_linear.bias"]
     write_head(release, head)
-    refuse(release, tmp_path, "missing: model_fine.color_out_linear.bias")
+    assert_refused(release, tmp_path, "missing: model_fine.color_out_linear.bias")
 
 
 def test_two_experiments_of_one_kind_are_not_mixed(release: Path, tmp_path: Path) -> None:
     write_experiment(release / "Ann/adnerf2", 10, {"model": reference_state("adnerf")}, {})
-    refuse(release, tmp_path, "would both become Ann/adnerf")
+    assert_refused(release, tmp_path, "would both become Ann/adnerf")
