@@ -79,8 +79,8 @@ class InferConfig(FilterConfig):
     """Experiment that enlarges heads of the fast tier; empty: ``checkpoints/<video_id>/lm3d_nerf_sr``."""
     tier: Literal["full", "fast", "preview"] = "full"
     """Size at which the head is drawn: the picture's, half of it (enlarged by a network), or a quarter (a draft)."""
-    renderer_backend: Literal["auto", "torch", "cpp", "numba"] = "torch"
-    """What draws: plain ``torch`` (the truth), ``cpp`` (compiled at first use), ``numba``, or ``auto``: the fastest."""
+    renderer_backend: Literal["auto", "torch", "cpp", "numba"] = "auto"
+    """What draws: ``torch`` (the truth), ``cpp`` (compiled at first use), ``numba``, or ``auto``: the fastest here."""
     num_workers: int = Field(default=1, ge=1)
     """Processes that draw the frames of a video; with torchrun its ranks draw instead."""
     seed: int = 9999

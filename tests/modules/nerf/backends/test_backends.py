@@ -131,7 +131,21 @@ def test_auto_takes_one_that_works(make_scene: SceneMaker, caplog: pytest.LogCap
     with caplog.at_level(logging.INFO):
         backend = fastest_backend(scene, state, c2w)
     assert backend.draw(state, c2w).shape == (20, 20, 3)
-    assert "ms a frame" in caplog.text
+    assert "torch " in caplog.text
+    assert ("cpp " if HAS_COMPILER else "numba ") in caplog.text.split("ms a frame")[1]
+
+
+def test_auto_compiles_by_numba_where_there_is_no_compiler(
+    make_scene: SceneMaker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("GENEFACE_CACHE", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    scene, state, c2w = make_scene(size=(20, 20))
+    with caplog.at_level(logging.INFO):
+        fastest_backend(scene, state, c2w)
+    assert "cpp is left out: " in caplog.text
+    assert "numba " in caplog.text.split("ms a frame")[1]
 
 
 def test_without_a_compiler_torch_draws_and_a_note_says_so(
