@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,14 @@ if __name__ == "__main__":
 
     tune_process()
 
+from modules.nerf.super_resolution import TIERS
 from utils.commons.cli import run_main
+from utils.commons.experiment import short
 from utils.commons.machine import describe_machine
+from utils.commons.schema import DataError
 from utils.data import paths
 from utils.data.atomic import atomic_path, save_json
+from utils.media.ffmpeg import check_is_file
 
 PARTS = ("draw", "video", "training")
 Results = dict[str, Any]
@@ -31,10 +35,11 @@ Results = dict[str, Any]
 def main(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
     if options.save:
-        save_json(options.save, run_part(options.parts, options))
+        save_json(options.save, run_part(options.parts[0], options))
         return
+    check(options)
     results: Results = {"video_id": options.video_id, "machine": describe_machine()}
-    for part in options.parts.split(","):
+    for part in options.parts:
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "part.json"
             command = [sys.executable, __file__, *arguments, "--parts", part, "--save", str(target)]
@@ -48,6 +53,20 @@ def main(arguments: Sequence[str]) -> None:
     with atomic_path(folder / "table.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
     print(text)
+    if failed := [part for part in options.parts if "error" in results[part]]:
+        raise DataError(f"not measured: {', '.join(failed)}; the errors stand above, the rest is in {short(folder)}")
+
+
+def check(options: argparse.Namespace) -> None:
+    """Pass if the person and its trained models are there, before minutes are spent."""
+    from inference.pipeline import TalkingHead
+    from inference.run import infer_config
+
+    tier = "fast" if "fast" in options.tiers else "full"
+    head = TalkingHead(config=infer_config(None, options.video_id, options.hparams).model_copy(update={"tier": tier}))
+    head.check_experiments(motion="video" in options.parts)
+    if "video" in options.parts:
+        check_is_file(options.audio or paths.raw_wav("demo"), "speech (--audio FILE)")
 
 
 def run_part(part: str, options: argparse.Namespace) -> Results:
@@ -58,15 +77,14 @@ def run_part(part: str, options: argparse.Namespace) -> Results:
     config = infer_config(None, options.video_id, options.hparams)
     found: Results = {}
     if part == "draw":
-        sizes = [int(size) for size in options.sizes.split(",")]
-        rows = draw_rows(config, sizes=sizes, tiers=options.tiers.split(","), frames=options.frames)
+        rows = draw_rows(config, sizes=options.sizes, tiers=options.tiers, frames=options.frames)
         found["rows"] = [asdict(row) for row in rows]
     elif part == "video":
         wav = options.audio or paths.raw_wav("demo")
-        keys = {"infer_image_size": max(int(size) for size in options.sizes.split(","))}
+        keys = {"infer_image_size": max(options.sizes)}
         found["rows"] = []
         with tempfile.TemporaryDirectory() as folder:
-            for tier in options.tiers.split(","):
+            for tier in options.tiers:
                 settings = config.model_copy(update={**keys, "tier": tier, "renderer_backend": "auto"})
                 row = video_row(settings, wav, Path(folder) / "out.mp4", sound_seconds=options.seconds)
                 found["rows"].append(asdict(row) | {"seconds": round(row.seconds, 2)})
@@ -111,16 +129,34 @@ def report(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _some_of(choices: Sequence[str]) -> Callable[[str], list[str]]:
+    def parse(text: str) -> list[str]:
+        found = text.split(",")
+        if unknown := [name for name in found if name not in choices]:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(choices)}")
+        return found
+
+    return parse
+
+
+def _sizes(text: str) -> list[int]:
+    if not all(size.isdigit() and 32 <= int(size) <= 4096 for size in text.split(",")):
+        raise argparse.ArgumentTypeError(f"sizes must be whole numbers of 32 to 4096 pixels, got {text!r}")
+    return [int(size) for size in text.split(",")]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bash scripts/bench.sh", description="Measure a trained person.")
     parser.add_argument("video_id", help="a person with trained head, torso, sr and (for the video) postnet")
-    parser.add_argument("--sizes", default="256,512", help="picture sizes; the video takes the largest")
-    parser.add_argument("--tiers", default="full,fast,preview", help="tiers")
+    parser.add_argument("--sizes", type=_sizes, default="256,512", help="picture sizes; the video takes the largest")
+    parser.add_argument(
+        "--tiers", type=_some_of(TIERS), default=",".join(TIERS), help="sizes at which the head is drawn"
+    )
     parser.add_argument("--frames", type=int, default=7, help="frames timed, after two to warm up")
     parser.add_argument("--seconds", type=float, default=10.0, help="speech in the video")
     parser.add_argument("--audio", type=Path, help="speech; default data/raw/val_wavs/demo.wav")
     parser.add_argument("--n_rays", type=int, default=0, help="rays of a training step; 0 = as trained")
-    parser.add_argument("--parts", default=",".join(PARTS), help="what to measure")
+    parser.add_argument("--parts", type=_some_of(PARTS), default=",".join(PARTS), help="what to measure")
     parser.add_argument("--hparams", action="append", default=[], help="overrides of the inference configuration")
     parser.add_argument("--save", type=Path, help=argparse.SUPPRESS)
     return parser

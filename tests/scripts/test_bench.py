@@ -1,6 +1,10 @@
 from __future__ import annotations
 
-from scripts.bench import report
+from pathlib import Path
+
+import pytest
+
+from scripts.bench import main, report
 
 
 def test_the_report_shows_what_was_measured_and_only_that() -> None:
@@ -15,3 +19,26 @@ def test_the_report_shows_what_was_measured_and_only_that() -> None:
     assert "| 20000 |" in text, "1600 s / 4 over 20 ms"
     assert "training: 9 rays/s" in text
     assert "draw 0.5, training 2.0" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tim", "--parts", "draw,dream"], "'dream' is none of draw, video, training"),
+        (["tim", "--tiers", "slow"], "'slow' is none of full, fast, preview"),
+        (["tim", "--sizes", "256,0"], "sizes must be whole numbers of 32 to 4096 pixels, got '256,0'"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_a_person_that_is_not_there_ends_it_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENEFACE_ROOT", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="no dataset of 'nobody'"):
+        main(["nobody"])
+    assert not list(tmp_path.iterdir())
