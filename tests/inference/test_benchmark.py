@@ -12,7 +12,9 @@ from utils.media.video import probe
 
 
 def test_drawing_is_timed_by_stage(root: Path) -> None:
-    row = draw_row(TalkingHead("tim", config=InferConfig(infer_image_size=24, device="cpu")), frames=3)
+    row = draw_row(
+        TalkingHead("tim", config=InferConfig(renderer_backend="torch", infer_image_size=24, device="cpu")), frames=3
+    )
     assert (row.backend, row.tier, row.size) == ("torch", "full", 24)
     assert row.ms > row.stages["state"] > 0
     assert abs(row.frames_per_second - 1000 / row.ms) < 0.1 * row.frames_per_second
