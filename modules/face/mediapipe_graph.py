@@ -35,7 +35,9 @@ class QuietGraph:
 
     def reset(self) -> None:
         """Forget the frames before."""
-        self._graph.reset()
+        with quiet_native_stderr():
+            self._graph.reset()
+        self._has_found = False  # the graph starts anew, and says so, at the next frame
 
     def __enter__(self) -> Self:
         return self
