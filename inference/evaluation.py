@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from inference.camera_path import CameraPath
+from inference.flicker import Flicker
 from inference.person_motion import contiguous_pieces
 from inference.pipeline import TalkingHead
 from inference.report import markdown_table, save_figure, save_metrics, save_text, strip
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 MOUTH = slice(48, 68)
 _NUM_CROPS = 10
 _STILL_SHARE = 0.3
+_INSIDE = 242
 
 
 @dataclass
@@ -88,13 +90,14 @@ class PersonTest:
 
     def true_video(self) -> Watched | None:
         """Measure the true frames."""
-        seen = self._watch("true video", (self._true(int(frame)) for frame in self.frames))
-        self._add_row("true video", seen, seen, {})
+        flicker = Flicker()
+        seen = self._watch("true video", self._flickering((self._true(int(frame)) for frame in self.frames), flicker))
+        self._add_row("true video", seen, seen, flicker.row())
         return seen
 
     def rendered(self, title: str, lm3d: np.ndarray, true: Watched | None) -> Watched | None:
         """Render the test frames from the landmarks of the whole clip [N,68,3] (cm) with true poses; measure them."""
-        scores = PictureScores()
+        scores, flicker = PictureScores(), Flicker()
 
         def scored() -> Iterator[np.ndarray]:
             for frame, picture in zip(self.frames, self._render(lm3d), strict=True):
@@ -102,9 +105,20 @@ class PersonTest:
                 scores.add(picture, truth, head=head_alpha, boxes=boxes)
                 yield picture
 
-        seen = self._watch(title, scored())
-        self._add_row(title, seen, true, scores.row())
+        seen = self._watch(title, self._flickering(scored(), flicker))
+        self._add_row(title, seen, true, scores.row() | flicker.row())
         return seen
+
+    def _flickering(self, frames: Iterator[np.ndarray], flicker: Flicker) -> Iterator[np.ndarray]:
+        """Pass the test frames on and measure how they flicker inside head and torso."""
+        starts = {start for start, _ in self.pieces}
+        height, width = self.head.renderer.size
+        for position, picture in enumerate(frames):
+            if position in starts:
+                flicker.cut()
+            masks = cv2.resize(self.store.masks(int(self.frames[position])), (width, height)) > _INSIDE
+            flicker.add(picture, {"head": masks[..., 0], "torso": masks[..., 1]})
+            yield picture
 
     def _render(self, lm3d: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the test frames; condition windows never cross a cut."""
