@@ -26,7 +26,7 @@ from inference.streaming import LandmarkStream
 from inference.vanilla_speech import clip_windows, find_deepspeech, speech_windows
 from inference.voice_activity import speech_activity
 from modules.audio import SAMPLES_PER_FRAME, build_speech_encoder
-from modules.nerf.renderers.base import PersonRenderer
+from modules.nerf.renderers.base import HearingRenderer
 from modules.nerf.renderers.frame_renderer import FrameRenderer
 from modules.nerf.renderers.vanilla_renderer import VanillaRenderer, is_vanilla
 from utils.commons.checkpoint import latest_step
@@ -74,7 +74,7 @@ class TalkingHead:
         return SpeechToMotion(self.config, self.store)
 
     @functools.cached_property
-    def renderer(self) -> PersonRenderer:
+    def renderer(self) -> HearingRenderer:
         """The models from landmarks to pictures."""
         self.check_experiments(motion=False)
         config = self.config
@@ -147,9 +147,10 @@ class TalkingHead:
         path = self.path(len(deviations))
         lm3d = self.filtered(deviations, speech, path)
         cut = self.config.infer_max_frames > 0
-        shared = self.config.num_workers > 1 and not is_vanilla(self.config.head_dir)
+        renderer = self._renderer_of(speech, path, wav if isinstance(wav, Path) else None)
+        shared = self.config.num_workers > 1 and not is_vanilla(self.config.head_dir) and not renderer.speech_kinds
         return render_video(
-            self._renderer_of(speech, path, wav if isinstance(wav, Path) else None),
+            renderer,
             lm3d,
             path.c2w,
             out,
@@ -158,22 +159,20 @@ class TalkingHead:
             frames=frames_from_processes(self.config, lm3d, path.c2w) if shared else None,
         )
 
-    def _renderer_of(self, speech: np.ndarray, path: CameraPath, sound: Path | None) -> PersonRenderer:
-        """Return the renderer; a vanilla one hears the speech [N] or, of its file, the features that lie beside it."""
+    def _renderer_of(self, speech: np.ndarray, path: CameraPath, sound: Path | None) -> HearingRenderer:
+        """Return the renderer; where it follows speech, it hears this one [N], or the features beside its file."""
         renderer = self.renderer
-        if not isinstance(renderer, VanillaRenderer):
+        if not renderer.speech_kinds:
             return renderer
         deepspeech = find_deepspeech(sound, self.config.infer_deepspeech)
         encode = functools.partial(self.encode, speech)
         windows = speech_windows(renderer, self.store, encode, deepspeech=deepspeech, frames=path.frames)
         return renderer.speaking(windows)
 
-    def clip_renderer(self, frames: np.ndarray) -> PersonRenderer:
+    def clip_renderer(self, frames: np.ndarray) -> HearingRenderer:
         """Return the renderer for frames [T] of the person's own clip."""
         renderer = self.renderer
-        if isinstance(renderer, VanillaRenderer):
-            return renderer.speaking(clip_windows(self.store, frames))
-        return renderer
+        return renderer.speaking(clip_windows(self.store, frames)) if renderer.speech_kinds else renderer
 
     def encode(self, speech: np.ndarray) -> np.ndarray:
         """Return the dataset's kind of speech features [2T,C] of a sound [N] at 16 kHz."""
@@ -184,12 +183,14 @@ class TalkingHead:
         """Yield pictures uint8 [H,W,3] at 25 fps while sound arrives in pieces [n] at 16 kHz, 0.2 s behind it.
 
         Raises:
-            ConfigError: The head is a vanilla one, which cannot keep pace.
+            ConfigError: The head is a vanilla one, which cannot keep pace, or follows speech instead of landmarks.
         """
         self.check_experiments()
         renderer = self.renderer
         if isinstance(renderer, VanillaRenderer):
             raise ConfigError(f"{short(self.config.head_dir)} holds a vanilla head, which is too slow for a stream")
+        if renderer.lips_need_speech:
+            raise ConfigError(f"{short(self.config.head_dir)} holds a head that hears whole sounds; use generate")
         stream = LandmarkStream(self.motion, self.person, self.store, self.config)
         shown, poses, count = np.zeros((0, 68, 3), np.float32), self.path(_STREAM_POSES).c2w, 0
         for fresh in stream.follow(chunks):

@@ -1,4 +1,4 @@
-"""What a vanilla renderer hears: features of the speech, or, where there are none for this sound, those of the clip.
+"""What a renderer hears that follows the speech itself: its features or, where there are none, those of the clip.
 
 DeepSpeech features of a sound lie beside it, where the original puts them: ``zozo.wav`` -> ``zozo_16k_deepspeech.npy``.
 """
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from modules.nerf.conditions import speech_conditions, stored_speech_condition
-from modules.nerf.renderers.vanilla_renderer import SpeechWindows, VanillaRenderer
+from modules.nerf.renderers.base import HearingRenderer, SpeechWindows
 from utils.commons.schema import DataError
 from utils.data.person_store import PersonStore
 
@@ -26,7 +26,7 @@ _WINDOW, _CENTER = 16, 8
 
 
 def speech_windows(
-    renderer: VanillaRenderer,
+    renderer: HearingRenderer,
     store: PersonStore,
     encode: Callable[[], np.ndarray],
     *,

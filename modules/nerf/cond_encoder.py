@@ -1,4 +1,4 @@
-"""From windows of normalised landmarks to a code for a frame."""
+"""From windows of normalised landmarks or speech features to a code for a frame."""
 
 from __future__ import annotations
 
@@ -21,15 +21,19 @@ def window_strides(size: int) -> tuple[int, int, int, int]:
     return next(strides for limit, strides in _STRIDES.items() if size <= limit)
 
 
-class LandmarkEncoder(nn.Module):
-    """Code [F,dim] of the landmarks ``points`` in windows [F,S,W,204]; S smoothing neighbours, W frames a window."""
+def landmark_columns(points: Sequence[int]) -> list[int]:
+    """Return where the coordinates of some of the 68 landmarks stand in a row of 204."""
+    return [3 * point + axis for point in points for axis in range(3)]
 
-    points: Tensor
 
-    def __init__(self, points: Sequence[int], *, dim: int, window: int, smoothing: int) -> None:
+class ConditionEncoder(nn.Module):
+    """Code [F,dim] of some ``columns`` of windows [F,S,W,C]; S smoothing neighbours, W rows a window."""
+
+    columns: Tensor
+
+    def __init__(self, columns: Sequence[int], *, dim: int, window: int, smoothing: int) -> None:
         super().__init__()
-        columns = [3 * point + axis for point in points for axis in range(3)]
-        self.register_buffer("points", torch.tensor(columns), persistent=False)
+        self.register_buffer("columns", torch.tensor(columns), persistent=False)
         widths = (len(columns), 32, 32, 64, 64)
         self.convs = nn.ModuleList(
             nn.Conv1d(a, b, 3, stride, 1)
@@ -43,7 +47,7 @@ class LandmarkEncoder(nn.Module):
         if self.attention is None:
             cond = cond[:, cond.shape[1] // 2, None]
         frames, neighbours, window, _ = cond.shape
-        x = cond[..., self.points].reshape(frames * neighbours, window, -1).transpose(1, 2)
+        x = cond[..., self.columns].reshape(frames * neighbours, window, -1).transpose(1, 2)
         for conv in self.convs:
             x = F.leaky_relu(conv(x), 0.02)
         codes = self.head(x[..., 0]).view(frames, neighbours, -1)

@@ -113,7 +113,7 @@ def flatten_head(head: HeadModel) -> FlatHead:
         shell=occupied_shell(head.occupancy),
         grid=config.grid_size,
         aabb=_array(field.aabb),
-        warp_size=config.warp_grid_size,
+        warp_size=0 if field.warp is None else config.warp_grid_size,
         blend_size=config.blend_size,
         blend_channels=_up(config.blend_channels, _QUAD) if _has_blend(field) else 0,
         first=_layer(_padded_features(field), field.first.bias, grain=_QUAD),

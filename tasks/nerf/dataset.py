@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modules.nerf.conditions import stored_condition
+from modules.nerf.conditions import ConditionConfig, head_condition
 from tasks.base_task import Batch, BatchDataset
 from tasks.nerf.config import NerfHeadConfig, NerfTorsoConfig, RayConfig
 from tasks.nerf.sampling import Box, as_box, clip_box, mask_box, sample_pixels, split_rays
@@ -44,9 +44,9 @@ class RayDataset(BatchDataset):
     pictures: tuple[str, ...]
     """Which pictures of a frame a step needs."""
 
-    def __init__(self, store: PersonStore, config: RayConfig, *, rank: int, window: int, smoothing: int) -> None:
+    def __init__(self, store: PersonStore, config: RayConfig, *, rank: int, condition: ConditionConfig) -> None:
         self.store, self.config, self.rank = store, config, rank
-        self.window, self.smoothing = window, smoothing
+        self.condition = condition
         self.frames = store.indices("train")
         self.frame_weights = torch.ones(len(self.frames), dtype=torch.float64)
         self.background = torch.from_numpy(store.background.copy())
@@ -85,7 +85,7 @@ class RayDataset(BatchDataset):
         pixels = (rows.numpy(), columns.numpy())
         chosen = {key: torch.from_numpy(picture[pixels]).float() / 255 for key, picture in pictures.items()}
         return {
-            **frame_inputs(self.store, frame, self.window, self.smoothing),
+            **frame_inputs(self.store, frame, self.condition),
             **chosen,
             "background": self.background[rows, columns].float() / 255,
             "rows": rows,
@@ -103,8 +103,8 @@ class HeadRayDataset(RayDataset):
     config: NerfHeadConfig
     pictures = ("gt", "masks")
 
-    def __init__(self, store: PersonStore, config: NerfHeadConfig, *, rank: int, window: int, smoothing: int) -> None:
-        super().__init__(store, config, rank=rank, window=window, smoothing=smoothing)
+    def __init__(self, store: PersonStore, config: NerfHeadConfig, *, rank: int, condition: ConditionConfig) -> None:
+        super().__init__(store, config, rank=rank, condition=condition)
         self.frame_weights = rarity(np.asarray(store.lm3d)[self.frames], config.rare_frames_weight)
 
     def _boxes(self, frame: int, pictures: Pictures) -> tuple[list[Box], list[float]]:
@@ -148,8 +148,8 @@ class TorsoRayDataset(RayDataset):
 class FrameDataset(BatchDataset):
     """Item ``i``: a whole test frame; the frames lie evenly over the test split."""
 
-    def __init__(self, store: PersonStore, *, max_frames: int, window: int, smoothing: int) -> None:
-        self.store, self.window, self.smoothing = store, window, smoothing
+    def __init__(self, store: PersonStore, *, max_frames: int, condition: ConditionConfig) -> None:
+        self.store, self.condition = store, condition
         frames = store.indices("test")
         if len(frames) == 0:
             frames = store.indices("train")[-1:]
@@ -166,7 +166,7 @@ class FrameDataset(BatchDataset):
         pictures = read_pictures(self.store, frame, ("gt", "masks"))
         box = mask_box(pictures["masks"][..., 0], as_box(self.store.face_rect[frame]))
         return {
-            **frame_inputs(self.store, frame, self.window, self.smoothing),
+            **frame_inputs(self.store, frame, self.condition),
             **{key: torch.from_numpy(picture.astype(np.float32) / 255) for key, picture in pictures.items()},
             **rects,
             "head_rect": torch.tensor(box),
@@ -175,10 +175,10 @@ class FrameDataset(BatchDataset):
         }
 
 
-def frame_inputs(store: PersonStore, frame: int, window: int, smoothing: int) -> dict[str, Tensor]:
-    """Return the condition [1,S,W,204] and camera [1,4,4] of a frame."""
+def frame_inputs(store: PersonStore, frame: int, condition: ConditionConfig) -> dict[str, Tensor]:
+    """Return the condition [1,S,W,C] and camera [1,4,4] of a frame."""
     return {
-        "cond": stored_condition(store, frame, window=window, smoothing=smoothing)[None],
+        "cond": head_condition(store, frame, condition)[None],
         "c2w": torch.from_numpy(store.c2w[frame].copy())[None],
     }
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from modules.losses.image import mse
 from modules.nerf.compositing import over
-from modules.nerf.conditions import stored_condition
+from modules.nerf.conditions import head_condition
 from modules.nerf.model import HeadModel, compose_state
 from modules.nerf.super_resolution import FACTOR, SuperResolution, shrunk
 from modules.pretrained import load_pretrained
@@ -34,7 +34,7 @@ class NerfSrTask(RayTask):
             HeadModel, paths.under_work_root(head_dir), ckpt_steps=config.head_ckpt_steps, child="head"
         )
         self.head: HeadModel = head
-        self.window, self.smoothing = head.config.cond_win_size, head.config.smo_win_size
+        self.condition = head.config
         self.sr = SuperResolution(config)
         self.model = nn.ModuleDict({"sr": self.sr})
 
@@ -52,7 +52,7 @@ class NerfSrTask(RayTask):
     def draw_small(self, frame: int) -> Tensor:
         """Return the head of a frame at half the size, [4,h,w]."""
         device = self.head.field.aabb.device
-        cond = stored_condition(self.store, frame, window=self.window, smoothing=self.smoothing)[None].to(device)
+        cond = head_condition(self.store, frame, self.condition)[None].to(device)
         c2w = torch.from_numpy(self.store.c2w[frame].copy()).to(device)
         camera = shrunk(self.camera, FACTOR)
         seen = self.head.renderer.render_frame(self.head.frame(cond), c2w, camera)

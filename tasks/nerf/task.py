@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from modules.losses.image import depth_spread, mse, opacity_entropy, total_variation
 from modules.nerf.bounds import carve_by_masks, head_bounds, intrinsics_of
 from modules.nerf.compositing import over
+from modules.nerf.conditions import ConditionConfig, condition_width
 from modules.nerf.fields.torso import picture_positions, pose_vector
 from modules.nerf.model import HeadModel, TorsoModel, compose_frame
 from modules.nerf.pose_offsets import PoseOffsets
@@ -20,7 +21,6 @@ from tasks.base_task import Batch, BatchDataset, Media, OptimizerSpec, Task, Tas
 from tasks.nerf.config import NerfHeadConfig, NerfTorsoConfig, RayConfig
 from tasks.nerf.dataset import FrameDataset, HeadRayDataset, TorsoRayDataset, open_person
 from tasks.nerf.validation import comparison, frame_metrics
-from utils.commons.schema import ConfigError
 from utils.data import paths
 from utils.data.person_store import PersonStore
 from utils.geometry.cameras import Intrinsics
@@ -34,8 +34,8 @@ class RayTask(Task):
     """What head and torso tasks share: one person, a falling learning rate, whole frames at validation."""
 
     config: RayConfig
-    window: int
-    smoothing: int
+    condition: ConditionConfig
+    """What the head is told of a frame."""
 
     def __init__(self, config: RayConfig) -> None:
         super().__init__(config)
@@ -49,9 +49,7 @@ class RayTask(Task):
         return rise * self.config.lr_final_factor**progress
 
     def val_dataset(self) -> BatchDataset:
-        return FrameDataset(
-            self.store, max_frames=self.config.eval_max_batches, window=self.window, smoothing=self.smoothing
-        )
+        return FrameDataset(self.store, max_frames=self.config.eval_max_batches, condition=self.condition)
 
     @abc.abstractmethod
     def render(self, batch: Batch) -> Tensor:
@@ -76,7 +74,7 @@ class RayTask(Task):
 
 
 class NerfHeadTask(RayTask):
-    """A head from landmarks: ``<id>/lm3d_nerf``."""
+    """A head from landmarks (``<id>/lm3d_nerf``) or, with ``cond_type: speech``, from speech (``<id>/speech_nerf``)."""
 
     config_cls = NerfHeadConfig
     config: NerfHeadConfig
@@ -86,13 +84,17 @@ class NerfHeadTask(RayTask):
         assert isinstance(config, NerfHeadConfig)
         from tasks.nerf.vanilla import VanillaHeadTask  # it builds on this module
 
-        if config.cond_type == "speech" and config.field != "vanilla":
-            raise ConfigError("cond_type=speech needs field=vanilla; the other heads follow landmarks")
         return VanillaHeadTask if config.field == "vanilla" else cls
+
+    @classmethod
+    def resolve(cls, config: TaskConfig) -> TaskConfig:
+        """Take the width of the condition from the dataset."""
+        assert isinstance(config, NerfHeadConfig)
+        return config.model_copy(update={"cond_in_dim": condition_width(open_person(config.video_id), config)})
 
     def __init__(self, config: NerfHeadConfig) -> None:
         super().__init__(config)
-        self.window, self.smoothing = config.cond_win_size, config.smo_win_size
+        self.condition = config
         self.head = HeadModel(config)
         self.poses = PoseOffsets(len(self.store.indices("train")))
         self.model = nn.ModuleDict({"head": self.head, "poses": self.poses})
@@ -117,7 +119,7 @@ class NerfHeadTask(RayTask):
         return {"head": spec}
 
     def train_dataset(self, *, rank: int, world_size: int) -> BatchDataset:
-        return HeadRayDataset(self.store, self.config, rank=rank, window=self.window, smoothing=self.smoothing)
+        return HeadRayDataset(self.store, self.config, rank=rank, condition=self.condition)
 
     def before_step(self, step: int, progress: float) -> None:
         if step and step % self.config.update_extra_interval == 0:
@@ -191,7 +193,7 @@ class NerfTorsoTask(RayTask):
             HeadModel, paths.under_work_root(head_dir), ckpt_steps=config.head_ckpt_steps, child="head"
         )
         self.head: HeadModel = head
-        self.window, self.smoothing = self.head.config.cond_win_size, self.head.config.smo_win_size
+        self.condition = self.head.config
         self.torso = TorsoModel(config)
         self.model = nn.ModuleDict({"torso": self.torso})
         poses = pose_vector(torch.from_numpy(np.asarray(self.store.c2w)[self.store.indices("train")]))
@@ -211,7 +213,7 @@ class NerfTorsoTask(RayTask):
         return {"torso": OptimizerSpec(groups, schedule=self.schedule, clip_grad_norm=config.clip_grad_norm)}
 
     def train_dataset(self, *, rank: int, world_size: int) -> BatchDataset:
-        return TorsoRayDataset(self.store, self.config, rank=rank, window=self.window, smoothing=self.smoothing)
+        return TorsoRayDataset(self.store, self.config, rank=rank, condition=self.condition)
 
     def training_step(self, batch: Batch, *, step: int, optimizer: str) -> dict[str, Tensor]:
         rays = camera_rays(batch["c2w"], self.camera, batch["rows"], batch["columns"])

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from modules.losses.image import mse
 from modules.nerf.compositing import over
-from modules.nerf.conditions import stored_rows, stored_speech_condition
-from modules.nerf.fields.vanilla import LM3D_DIM, VanillaConfig, VanillaHead, VanillaTorso
+from modules.nerf.conditions import condition_width, stored_rows, stored_speech_condition
+from modules.nerf.fields.vanilla import VanillaConfig, VanillaHead, VanillaTorso
 from modules.nerf.sampling import camera_rays
 from modules.nerf.vanilla_model import (
     compose_vanilla_frame,
@@ -62,7 +62,7 @@ class VanillaHeadTask(RayTask):
     def __init__(self, config: NerfHeadConfig) -> None:
         super().__init__(config)
         _check_depths(config)
-        self.window, self.smoothing = config.cond_win_size, config.smo_win_size
+        self.condition = config
         self.head = VanillaHead(config)
         self.model = nn.ModuleDict({"head": self.head})
 
@@ -71,33 +71,20 @@ class VanillaHeadTask(RayTask):
         """Take depths and the width of the condition from the dataset."""
         assert isinstance(config, NerfHeadConfig)
         store = open_person(config.video_id)
-        is_speech = config.cond_type == "speech"
-        width = stored_rows(store, config.cond_speech).shape[1] if is_speech else LM3D_DIM
-        return config.model_copy(update={"cond_in_dim": width, **_depths(config, store)})
+        return config.model_copy(update={"cond_in_dim": condition_width(store, config), **_depths(config, store)})
 
     def optimizers(self) -> dict[str, OptimizerSpec]:
         return {"head": _optimizer(self, self.head)}
 
     def train_dataset(self, *, rank: int, world_size: int) -> BatchDataset:
-        data = HeadRayDataset(self.store, self.config, rank=rank, window=self.window, smoothing=self.smoothing)
-        return self._with_speech(data)
-
-    def val_dataset(self) -> BatchDataset:
-        data = super().val_dataset()
-        assert isinstance(data, FrameDataset)
-        return self._with_speech(data)
-
-    def _with_speech(self, data: RayDataset | FrameDataset) -> BatchDataset:
-        if self.config.cond_type == "lm3d":
-            return data
-        return SpeechAdded(data, self.config.cond_speech, window=self.window, smoothing=self.smoothing)
+        return HeadRayDataset(self.store, self.config, rank=rank, condition=self.condition)
 
     def before_step(self, step: int, progress: float) -> None:
         self.head.attention_on.fill_(self.config.with_att and step >= self.config.no_smo_iterations)
 
     def training_step(self, batch: Batch, *, step: int, optimizer: str) -> dict[str, Tensor]:
         rays = camera_rays(batch["c2w"], self.camera, batch["rows"], batch["columns"])
-        code = self.head.encode(_head_condition(self.head, batch))
+        code = self.head.encode(batch["cond"])
         target = _head_target(batch["gt"], batch["masks"], batch["background"])
         coarse, fine = head_blends(self.head, rays, code, jitter=batch["jitter"])
         background = batch["background"]
@@ -110,7 +97,7 @@ class VanillaHeadTask(RayTask):
         return compose_vanilla_frame(
             self.head,
             None,
-            cond=_head_condition(self.head, batch)[0],
+            cond=batch["cond"][0],
             speech=None,
             c2w=batch["c2w"][0],
             reference=batch["c2w"][0],
@@ -134,7 +121,7 @@ class VanillaTorsoTask(RayTask):
         head_dir = paths.under_work_root(config.head_model_dir or f"checkpoints/{config.video_id}/lm3d_nerf")
         head, _, _ = load_pretrained(VanillaHead, head_dir, ckpt_steps=config.head_ckpt_steps, child="head")
         self.head: VanillaHead = head
-        self.window, self.smoothing = head.config.cond_win_size, head.config.smo_win_size
+        self.condition = head.config
         self.torso = VanillaTorso(config)
         self.model = nn.ModuleDict({"torso": self.torso})
         self.reference = reference_camera(self.store)
@@ -154,9 +141,7 @@ class VanillaTorsoTask(RayTask):
         return {"torso": _optimizer(self, self.torso)}
 
     def train_dataset(self, *, rank: int, world_size: int) -> BatchDataset:
-        return self._with_speech(
-            TorsoRayDataset(self.store, self.config, rank=rank, window=self.window, smoothing=self.smoothing)
-        )
+        return self._with_speech(TorsoRayDataset(self.store, self.config, rank=rank, condition=self.condition))
 
     def val_dataset(self) -> BatchDataset:
         data = super().val_dataset()
@@ -179,7 +164,7 @@ class VanillaTorsoTask(RayTask):
         frames, background = len(batch["c2w"]), batch["background"]
         with torch.no_grad():
             rays = camera_rays(batch["c2w"], self.camera, batch["rows"], batch["columns"])
-            head_code = self.head.encode(_head_condition(self.head, batch))
+            head_code = self.head.encode(batch["cond"])
             head = [blend.over(background) for blend in head_blends(self.head, rays, head_code)]
         reference = self.reference.to(background.device).expand(frames, 4, 4)
         rays = camera_rays(reference, self.camera, batch["rows"], batch["columns"])
@@ -194,7 +179,7 @@ class VanillaTorsoTask(RayTask):
         return compose_vanilla_frame(
             self.head,
             self.torso,
-            cond=_head_condition(self.head, batch)[0],
+            cond=batch["cond"][0],
             speech=batch["speech"][0],
             c2w=batch["c2w"][0],
             reference=self.reference.to(batch["c2w"].device),
@@ -204,11 +189,6 @@ class VanillaTorsoTask(RayTask):
 
     def target(self, batch: Batch) -> Tensor:
         return batch["gt"]
-
-
-def _head_condition(head: VanillaHead, batch: Batch) -> Tensor:
-    """Return what the head is told of the frames of a batch, [F,S,W,C]."""
-    return batch["speech" if head.config.cond_type == "speech" else "cond"]
 
 
 def _head_target(gt: Tensor, masks: Tensor, background: Tensor) -> Tensor:

@@ -42,6 +42,7 @@ def test_a_new_video_is_copied_in_and_gets_its_settings(repo: Path) -> None:
         "lm3d_nerf.yaml",
         "lm3d_nerf_sr.yaml",
         "lm3d_nerf_torso.yaml",
+        "speech_nerf.yaml",
         "infer.yaml",
     }
     texts = {path.name: path.read_text() for path in made.iterdir()}

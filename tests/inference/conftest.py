@@ -42,6 +42,7 @@ class FlatRenderer:
     """Stands for a renderer where its pictures do not matter: gray as bright as the number of the frame."""
 
     size = (48, 64)
+    speech_kinds: frozenset[str] = frozenset()
 
     def conditions(self, lm3d: np.ndarray) -> np.ndarray:
         return lm3d

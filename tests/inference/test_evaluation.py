@@ -76,6 +76,7 @@ def test_the_true_landmarks_reproduce_a_perfect_renderer(root: Path, monkeypatch
 
     class Perfect:
         size = (store.manifest.height, store.manifest.width)
+        speech_kinds: frozenset[str] = frozenset()
 
         def conditions(self, lm3d: np.ndarray) -> np.ndarray:
             return lm3d

@@ -1,8 +1,9 @@
-"""The head as a radiance field that landmarks deform and repaint.
+"""The head as a radiance field that landmarks deform and repaint, or, to compare with, speech alone.
 
 Positions are in [-1,1]³ of the head's box. Three roads lead from the landmarks of a frame into the field, measured in
 ``docs/renderer.md``: a fixed frontal warp moves the sample positions, learned frontal planes are mixed per frame (those
-around the eyes by the eye landmarks alone, so that speech cannot blink), and a bias of the first layer.
+around the eyes by the eye landmarks alone, so that speech cannot blink), and a bias of the first layer. With
+``cond_type: speech`` a code of the sound takes the two last roads, with all planes; there is nothing to warp by.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules.nerf.cond_encoder import EYE_POINTS, FACE_POINTS, LandmarkEncoder
+from modules.nerf.cond_encoder import EYE_POINTS, FACE_POINTS, ConditionEncoder, landmark_columns
 from modules.nerf.conditions import ConditionConfig
 from modules.nerf.landmark_warp import LandmarkWarp
 from modules.nerf.precision import full_precision
@@ -102,11 +103,13 @@ class HeadField(nn.Module):
         self.triplane = Triplane(config.plane_sizes, config.plane_channels)
         smoothing = config.smo_win_size if config.with_att else 1
         encoder = {"dim": config.cond_dim, "window": config.cond_win_size, "smoothing": smoothing}
-        self.face_encoder = LandmarkEncoder(FACE_POINTS, **encoder)
-        self.eye_encoder = LandmarkEncoder(EYE_POINTS, **encoder)
-        self.warp = _build_warp(config)
-        self.face_blend = _build_blend(config, config.blend_planes)
-        self.eye_blend = _build_blend(config, config.blend_eye_planes)
+        hears = config.cond_type == "speech"
+        face = range(config.cond_in_dim) if hears else landmark_columns(FACE_POINTS)
+        self.face_encoder = ConditionEncoder(face, **encoder)
+        self.eye_encoder = None if hears else ConditionEncoder(landmark_columns(EYE_POINTS), **encoder)
+        self.warp = None if hears else _build_warp(config)
+        self.face_blend = _build_blend(config, config.blend_planes + hears * config.blend_eye_planes)
+        self.eye_blend = None if hears else _build_blend(config, config.blend_eye_planes)
         blends = config.blend_planes + config.blend_eye_planes > 0
         width = self.triplane.width + (config.blend_channels if blends else 0)
         hidden = config.hidden_size
@@ -143,26 +146,25 @@ class HeadField(nn.Module):
         return (positions + 1.0) * (0.5 * (self.aabb[1] - self.aabb[0])) + self.aabb[0]
 
     def frame(self, cond: Tensor, *, code_noise: Tensor | None = None) -> FrameState:
-        """Return the state of frames whose normalised landmark windows are ``cond`` [F,S,W,204].
+        """Return the state of frames whose windows of normalised landmarks, or of speech, are ``cond`` [F,S,W,C].
 
         Args:
-            cond: S neighbouring windows of W frames; the frame itself is in the middle of both.
+            cond: S neighbouring windows of W rows; the frame itself is in the middle of both.
             code_noise: Added to what the encoders see (not to the warp), same shape.
         """
-        middle = cond[:, cond.shape[1] // 2, cond.shape[2] // 2].view(-1, 68, 3)
         seen = cond if code_noise is None else cond + code_noise
-        face, eyes = self.face_encoder(seen), self.eye_encoder(seen)
-        blend = self._mix(face, eyes)
+        face = self.face_encoder(seen)
+        blend = self._mix(face, face if self.eye_encoder is None else self.eye_encoder(seen))
         return FrameState(
-            warp=self._shifts(middle * self.lm3d_std + self.lm3d_mean),
+            warp=self._shifts(cond[:, cond.shape[1] // 2, cond.shape[2] // 2]),
             blend=None if blend is None else blend.split(1),
             bias=None if self.cond_bias is None else self.cond_bias(face).float(),
         )
 
-    def _shifts(self, lm3d: Tensor) -> Sequence[Tensor] | None:
+    def _shifts(self, normal: Tensor) -> Sequence[Tensor] | None:
         if self.warp is None:
             return None
-        shifts = self.warp(lm3d)
+        shifts = self.warp(normal.view(-1, 68, 3) * self.lm3d_std + self.lm3d_mean)
         share = {
             "none": torch.zeros_like(self.warp_gate),
             "eyes": self.warp_gate,

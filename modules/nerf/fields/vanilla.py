@@ -20,7 +20,6 @@ from modules.nerf.conditions import ConditionConfig
 from modules.nerf.precision import full_precision
 from utils.commons.schema import Config
 
-LM3D_DIM = 204
 _POSITION_BANDS, _VIEW_BANDS, _POSE_BANDS = 10, 4, 6
 _DEPTH, _SKIP = 8, 4
 _COLOR_CODE = 16
@@ -58,12 +57,6 @@ class VanillaConfig(Config):
 class VanillaHeadConfig(VanillaConfig, ConditionConfig):
     """A vanilla head."""
 
-    cond_type: Literal["lm3d", "speech"] = "lm3d"
-    """What drives the head: normalised landmarks, or speech features straight into the field (AD-NeRF)."""
-    cond_speech: Literal["speech", "deepspeech"] = "speech"
-    """Which speech features a vanilla field is told: the dataset's own, or the DeepSpeech rows of an imported one."""
-    cond_in_dim: int = Field(LM3D_DIM, ge=1)
-    """Channels of a row of the condition: 204 of landmarks; of speech, 0 takes those of the dataset."""
     no_smo_iterations: int = Field(200000, ge=0)
     """Updates before the attention over neighbouring frames is switched on."""
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, Self
 
 import numpy as np
 from torch import Tensor
+
+SpeechWindows = Callable[[str, int, int], Tensor]
+"""(kind of speech features, rows of a window, neighbouring windows) -> conditions [T,S,W,C] of the frames to render."""
 
 
 class PersonRenderer(Protocol):
@@ -22,4 +26,22 @@ class PersonRenderer(Protocol):
 
     def render(self, conditions: Any, t: int, c2w: np.ndarray | Tensor) -> np.ndarray:
         """Return frame ``t`` seen by the camera ``c2w`` [4,4], uint8 [H,W,3]."""
+        ...
+
+
+class HearingRenderer(PersonRenderer, Protocol):
+    """A renderer whose pictures may depend on the speech itself."""
+
+    @property
+    def speech_kinds(self) -> set[str]:
+        """Kinds of speech features that are needed: ``speech``, ``deepspeech`` or none."""
+        ...
+
+    @property
+    def lips_need_speech(self) -> bool:
+        """Whether the head is driven by speech and not by landmarks."""
+        ...
+
+    def speaking(self, speech: SpeechWindows) -> Self:
+        """Return this renderer with the speech of the frames to render."""
         ...

@@ -1,7 +1,8 @@
-"""A trained person as a function: landmarks and camera in, a picture out. Inference renders through this class."""
+"""A trained person as a function: landmarks (or speech) and camera in, a picture out. Inference renders through it."""
 
 from __future__ import annotations
 
+import copy
 import time
 from pathlib import Path
 from typing import Self
@@ -15,9 +16,11 @@ from modules.nerf.backends.base import Backend, Scene
 from modules.nerf.backends.choice import TRUTH, build_backend, fastest_backend
 from modules.nerf.bounds import intrinsics_of
 from modules.nerf.model import HeadModel, TorsoModel
+from modules.nerf.renderers.base import SpeechWindows
 from modules.nerf.super_resolution import TIERS, SuperResolution
 from modules.pretrained import load_pretrained
 from utils.commons.runtime import Runtime
+from utils.commons.schema import DataError
 from utils.data.person_store import PersonStore
 from utils.geometry.cameras import Intrinsics
 
@@ -50,6 +53,7 @@ class FrameRenderer:
             sr: The network that enlarges.
         """
         self.head, self.camera, self.runtime = head, camera, runtime
+        self._speech: SpeechWindows | None = None
         threads = torch.get_num_threads()
         self.scene = Scene(
             head,
@@ -111,12 +115,39 @@ class FrameRenderer:
         """Height and width of the pictures."""
         return self.camera.height, self.camera.width
 
+    @property
+    def lips_need_speech(self) -> bool:
+        """Whether the head is driven by speech and not by landmarks."""
+        return self.head.config.cond_type == "speech"
+
+    @property
+    def speech_kinds(self) -> set[str]:
+        """Kinds of speech features that are needed: ``speech``, ``deepspeech`` or none."""
+        return {self.head.config.cond_speech} if self.lips_need_speech else set()
+
+    def speaking(self, speech: SpeechWindows) -> Self:
+        """Return this renderer with the speech of the frames to render."""
+        bound = copy.copy(self)
+        bound._speech = speech
+        return bound
+
     def conditions(self, lm3d: np.ndarray | Tensor) -> Tensor:
-        """Return the conditions [T,S,W,204] of a landmark sequence [T,68,3] in cm (absolute, pose removed)."""
+        """Return the conditions [T,S,W,204] of a landmark sequence [T,68,3] in cm (absolute, pose removed).
+
+        For a head that hears speech they are those of the speech it is bound to, [T,S,W,C].
+        """
+        if self.lips_need_speech:
+            return self._heard().to(self.runtime.device)
         landmarks = _float_tensor(lm3d)
         if landmarks.ndim != 3 or landmarks.shape[1:] != (68, 3) or len(landmarks) == 0:
             raise ValueError(f"lm3d must be [T,68,3] with at least one frame, got {list(landmarks.shape)}")
         return self.head.conditions(landmarks.to(self.runtime.device))
+
+    def _heard(self) -> Tensor:
+        if self._speech is None:
+            raise DataError("this person's head needs to hear the speech; call speaking(...) first")
+        config = self.head.config
+        return self._speech(config.cond_speech, config.cond_win_size, config.smo_win_size)
 
     @torch.inference_mode()
     def render(self, conditions: Tensor, t: int, c2w: np.ndarray | Tensor) -> np.ndarray:

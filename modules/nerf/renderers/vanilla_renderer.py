@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -16,6 +15,7 @@ from modules.nerf.bounds import intrinsics_of
 from modules.nerf.conditions import landmark_conditions
 from modules.nerf.fields.vanilla import VanillaHead, VanillaTorso
 from modules.nerf.model import to_uint8
+from modules.nerf.renderers.base import SpeechWindows
 from modules.nerf.renderers.frame_renderer import background_of
 from modules.nerf.vanilla_model import compose_vanilla_frame, reference_camera
 from modules.pretrained import load_pretrained
@@ -23,9 +23,6 @@ from utils.commons.experiment import load_experiment_config, short
 from utils.commons.runtime import Runtime
 from utils.commons.schema import DataError
 from utils.data.person_store import PersonStore
-
-SpeechWindows = Callable[[str, int, int], Tensor]
-"""(kind of speech features, rows of a window, neighbouring windows) -> conditions [T,S,W,C] of the frames to render."""
 
 
 @dataclass(frozen=True)
