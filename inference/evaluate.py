@@ -1,6 +1,7 @@
 """How good a trained person is, by the definitions of docs/evaluation.md; the true video's own figures stand beside.
 
-python inference/evaluate.py --video_id ID [--wav FILE] [--out DIR] [--max_frames N] [--hparams "k=v,..."]
+python inference/evaluate.py --video_id ID [--wav FILE] [--out DIR] [--max_frames N] [--judge DIR] [--artic]
+                             [--hparams "k=v,..."]
 python inference/evaluate.py --compare TRUE.mp4 OTHER.mp4 [--out DIR]
 
 Writes metrics.json, table.md and figure.png to ``infer_out/<id>/evaluation``.
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> None:
     args = _parser().parse_args(argv)
     if bool(args.compare) == bool(args.video_id):
         raise ConfigError("give either --video_id ID or --compare TRUE.mp4 OTHER.mp4")
-    from inference.evaluation import Report  # loads torch and the landmarker: errors in the arguments come first
+    from inference.report import Report  # heavy: errors in the arguments come first
 
     report = _compare(args) if args.compare else _person(args)
     assert isinstance(report, Report)
@@ -54,7 +55,13 @@ def _person(args: argparse.Namespace) -> object:
     head = TalkingHead(config=infer_config(args.config, args.video_id, args.hparams))
     out = args.out or work_root() / "infer_out" / args.video_id / "evaluation"
     return evaluate_person(
-        head, landmarker=args.landmarker, max_frames=args.max_frames, wav=speech.path if speech else None, out=out
+        head,
+        landmarker=args.landmarker,
+        max_frames=args.max_frames,
+        wav=speech.path if speech else None,
+        out=out,
+        judge_dir=args.judge,
+        artic=args.artic,
     )
 
 
@@ -65,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--wav", type=Path, help="a foreign voice: its video is made and measured too")
     parser.add_argument("--out", type=Path, help="folder to write to (default: infer_out/<id>/evaluation)")
     parser.add_argument("--max_frames", type=int, default=0, help="use at most this many frames (0 = all)")
+    parser.add_argument("--judge", default="", help="SyncNet experiment, trained on other persons: adds sync_conf")
+    parser.add_argument("--artic", action="store_true", help="articulation in videos of a minute of synthetic speech")
     parser.add_argument("--landmarker", default="mediapipe", help="the same for all videos")
     parser.add_argument("--config", type=Path, help="default: egs/datasets/videos/<id>/infer.yaml, else the base")
     parser.add_argument("--hparams", action="append", default=[], help='overrides, "key=value,..."')

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -15,8 +14,9 @@ from inference.camera_path import CameraPath
 from inference.flicker import Flicker
 from inference.person_motion import contiguous_pieces
 from inference.pipeline import TalkingHead
-from inference.report import markdown_table, save_figure, save_metrics, save_text, strip
+from inference.report import Report
 from inference.scoring import PictureScores, Row, Watched, lips, motion_row, sync_row, watch
+from inference.video_judge import VideoJudge
 from inference.voice_activity import speech_activity
 from modules.audio import SAMPLES_PER_FRAME
 from modules.face.landmarkers.base import Landmarker, build_landmarker
@@ -34,37 +34,18 @@ _STILL_SHARE = 0.3
 _INSIDE = 242
 
 
-@dataclass
-class Report:
-    """All that is written of an evaluation."""
-
-    facts: dict[str, object]
-    rows: dict[str, Row] = field(default_factory=dict)
-    crops: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    curves: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def table(self) -> str:
-        """Return the Markdown table under one line of facts."""
-        facts = ", ".join(f"{name} {value}" for name, value in self.facts.items())
-        return f"{facts}\n\n{markdown_table(self.rows)}"
-
-    def save(self, folder: Path) -> None:
-        """Write metrics.json, table.md and figure.png."""
-        save_metrics(folder / "metrics.json", self.facts, self.rows)
-        save_text(folder / "table.md", self.table())
-        save_figure(folder / "figure.png", {name: strip(crops) for name, crops in self.crops.items()}, self.curves)
-
-
 class PersonTest:
     """The test frames of a person, rendered from different landmarks and measured alike."""
 
-    def __init__(self, head: TalkingHead, landmarker: Landmarker, max_frames: int) -> None:
-        """Choose the frames.
+    def __init__(
+        self, head: TalkingHead, landmarker: Landmarker, max_frames: int, judge: VideoJudge | None = None
+    ) -> None:
+        """Choose the frames; with a ``judge`` rendered pictures get ``sync_conf`` too.
 
         Raises:
             DataError: The dataset has no test frame.
         """
-        self.head, self.store, self.landmarker = head, head.store, landmarker
+        self.head, self.store, self.landmarker, self.judge = head, head.store, landmarker, judge
         frames = self.store.indices("test")
         self.frames = frames[:max_frames] if max_frames else frames
         if not len(self.frames):
@@ -159,7 +140,8 @@ class PersonTest:
 
     def _add_row(self, title: str, seen: Watched | None, true: Watched | None, pictures: Row) -> None:
         row = pictures | motion_row(seen, true, pieces=self.pieces, speaking=self.speaking)
-        self.report.rows[title] = row | sync_row(self._sync(seen))
+        judged = self.judge.own(seen, self.frames, self.pieces) if self.judge else {}
+        self.report.rows[title] = row | sync_row(self._sync(seen)) | judged
 
     def _sync(self, seen: Watched | None) -> SyncResult | None:
         if seen is None or len(self.frames) < MIN_FRAMES:
@@ -188,10 +170,30 @@ class PersonTest:
         return self._true(frame), alpha, self._boxes(frame)
 
 
-def evaluate_person(head: TalkingHead, *, landmarker: str, max_frames: int, wav: Path | None, out: Path) -> Report:
-    """Return all figures of a person; with ``wav`` also those of a foreign voice, whose video is kept in ``out``."""
+def evaluate_person(
+    head: TalkingHead,
+    *,
+    landmarker: str,
+    max_frames: int,
+    wav: Path | None,
+    out: Path,
+    judge_dir: str = "",
+    artic: bool = False,
+) -> Report:
+    """Return all figures of a person.
+
+    Args:
+        head: The person.
+        landmarker: What looks at all videos.
+        max_frames: Frames of a video that count; 0 = all.
+        wav: A foreign voice, whose figures are added and whose video is kept in ``out``.
+        out: A folder.
+        judge_dir: A SyncNet trained on other persons, for ``sync_conf``.
+        artic: Add a row of articulation: a minute of synthetic speech is drawn.
+    """
     head.check_experiments()
-    test = PersonTest(head, build_landmarker(landmarker), max_frames)
+    judge = VideoJudge(head, judge_dir)
+    test = PersonTest(head, build_landmarker(landmarker), max_frames, judge)
     store = head.store
     lm3d = np.array(store.lm3d, np.float32)
     height, width = head.renderer.size
@@ -200,15 +202,18 @@ def evaluate_person(head: TalkingHead, *, landmarker: str, max_frames: int, wav:
         "resolution": f"{width}x{height}", "landmarker": landmarker,
     }  # fmt: skip
     true = test.true_video()
-    test.rendered("true landmarks", lm3d, true)
-    frozen = lm3d.copy()
-    frozen[:, MOUTH] = store.lm3d_mean[MOUTH]
-    test.rendered("frozen mouth", frozen, true)
+    if not head.renderer.lips_need_speech:
+        test.rendered("true landmarks", lm3d, true)
+        frozen = lm3d.copy()
+        frozen[:, MOUTH] = store.lm3d_mean[MOUTH]
+        test.rendered("frozen mouth", frozen, true)
     spoken = own_sound(head)
     test.rendered("own sound", spoken, true)
     test.landmarks("own sound, landmarks", spoken)
     if wav is not None:
         _foreign_sound(test, wav, out / f"{wav.stem}.mp4", max_frames)
+    if artic:
+        test.report.rows["synthetic speech"] = judge.articulation(test.landmarker)
     return test.report
 
 
@@ -227,7 +232,8 @@ def _foreign_sound(test: PersonTest, wav: Path, video: Path, max_frames: int) ->
     test.head.generate(speech, video)
     seen = watch(read_frames(video), test.landmarker)
     title = f"sound {wav.stem}"
-    test.report.rows[title] = sound_row(seen, None, speech)
+    judged = test.judge.foreign(seen, speech) if test.judge else {}
+    test.report.rows[title] = sound_row(seen, None, speech) | judged
     if seen is not None:
         test.report.curves[title] = seen.opening
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -37,6 +38,27 @@ _DIGITS = {
     "over_open": 0,
 }
 _STRIP_HEIGHT = 128
+
+
+@dataclass
+class Report:
+    """All that is written of an evaluation."""
+
+    facts: dict[str, object]
+    rows: dict[str, Row] = field(default_factory=dict)
+    crops: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    curves: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def table(self) -> str:
+        """Return the Markdown table under one line of facts."""
+        facts = ", ".join(f"{name} {value}" for name, value in self.facts.items())
+        return f"{facts}\n\n{markdown_table(self.rows)}"
+
+    def save(self, folder: Path) -> None:
+        """Write metrics.json, table.md and figure.png."""
+        save_metrics(folder / "metrics.json", self.facts, self.rows)
+        save_text(folder / "table.md", self.table())
+        save_figure(folder / "figure.png", {name: strip(crops) for name, crops in self.crops.items()}, self.curves)
 
 
 def markdown_table(rows: Mapping[str, Row]) -> str:
