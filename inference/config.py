@@ -37,11 +37,16 @@ class FilterConfig(Config):
     infer_inject_eye_blink_mode: Literal["none", "gt", "period", "natural"] = "natural"
     """Eyelids: as predicted; the clip's along the camera path; one blink repeated; the person's blinks at random."""
     infer_close_mouth_when_sil: bool = True
-    """Bring the mouth to the person's closed one while nobody speaks."""
+    """Bring the mouth to rest while nobody speaks."""
+    infer_rest_mouth: Literal["own", "closed"] = "own"
+    """``own``: still, and no more open than three quarters of the frames in the person's pauses, after a second than a
+    quarter of them; ``closed``: to the person's closed mouth in every pause."""
     infer_close_mouth_min_frames: int = Field(default=10, ge=1)
-    """Shortest pause in which it closes; in shorter ones people keep the lips ready, and closing would be a twitch."""
+    """Shortest pause in which it rests; in shorter ones people keep the lips ready, and closing would be a twitch."""
     infer_close_mouth_fade_frames: int = Field(default=6, ge=1)
-    """Frames over which the mouth closes after speech and opens before it."""
+    """Frames over which the mouth comes to rest after speech and leaves it before."""
+    infer_close_mouth_lead_frames: int = Field(default=5, ge=0)
+    """Frames before speech in which it is free again: lips are ready before they are heard."""
 
 
 class InferConfig(FilterConfig):

@@ -15,7 +15,7 @@ from inference.blinks import inject_natural, inject_period, inject_true
 from inference.config import FilterConfig
 from inference.mouth_filters import calm_bursts, fit_range, limit_opening, remove_drift, scale_mouth
 from inference.person_motion import PersonMotion
-from inference.voice_activity import runs
+from inference.rest_filters import RestHabits, rest_mouth, silence_depth, silence_weight
 from utils.commons.schema import DataError
 
 logger = logging.getLogger(__name__)
@@ -56,10 +56,7 @@ def apply_filters(
     elif config.infer_inject_eye_blink_mode == "natural":
         result = inject_natural(result, person.blinks, seed=seed)
     if config.infer_close_mouth_when_sil:
-        weight = silence_weight(
-            speaking, config.infer_close_mouth_fade_frames, min_frames=config.infer_close_mouth_min_frames
-        )
-        result = close_mouth(result, weight, person.closed_mouth)
+        result = _resting(result, person, config, speaking)
     return limit_opening(result, person.habits, person.closed_mouth) if config.infer_limit_opening else result
 
 
@@ -74,6 +71,25 @@ def _healed(normalized: np.ndarray, person: PersonMotion, config: FilterConfig, 
     if config.infer_fit_range:
         result = fit_range(result, habits, closed, speaking)
     return scale_mouth(result, closed, config.infer_mouth_amplitude)
+
+
+def _resting(normalized: np.ndarray, person: PersonMotion, config: FilterConfig, speaking: np.ndarray) -> np.ndarray:
+    """Return the landmarks with the mouth at rest while nobody speaks."""
+    weight = silence_weight(
+        speaking,
+        config.infer_close_mouth_fade_frames,
+        min_frames=config.infer_close_mouth_min_frames,
+        lead_frames=config.infer_close_mouth_lead_frames,
+    )
+    shut = RestHabits(person.habits.closed, person.habits.closed)
+    return rest_mouth(
+        normalized,
+        person.habits,
+        person.rest if config.infer_rest_mouth == "own" else shut,
+        person.closed_mouth,
+        weight=weight,
+        depth=silence_depth(speaking),
+    )
 
 
 def replace_outliers(normalized: np.ndarray, threshold: float) -> np.ndarray:
@@ -163,32 +179,6 @@ def lle_project(queries: np.ndarray, database: np.ndarray, neighbors: int) -> tu
     others = np.linalg.solve(gram, target)[..., 0]
     weights = np.concatenate([1 - others.sum(1, keepdims=True), others], axis=1)
     return (weights[:, None] @ rows)[:, 0].astype(queries.dtype), weights
-
-
-def close_mouth(normalized: np.ndarray, weight: np.ndarray, closed: np.ndarray) -> np.ndarray:
-    """Return the landmarks with jaw and mouth moved to the ``closed`` [68,3] ones, by the share ``weight`` [T]."""
-    weight = weight[:, None, None].astype(normalized.dtype)
-    result = normalized.copy()
-    for points in (JAW, MOUTH):
-        result[:, points] = (1 - weight) * normalized[:, points] + weight * closed[points]
-    return result
-
-
-def silence_weight(speaking: np.ndarray, fade_frames: int, *, min_frames: int = 1) -> np.ndarray:
-    """Return 0 in speech and in short pauses, and 1 in silence, [T].
-
-    It rises over ``fade_frames`` after speech and falls over as many before it, all inside the silence; the ends of the
-    file have no ramp.
-    """
-    weight = np.zeros(len(speaking))
-    for start, end, voiced in runs(speaking):
-        if not voiced and end - start >= min_frames:
-            frame = np.arange(start, end)
-            since = frame - start + 1 if start else np.full(len(frame), fade_frames + 1)
-            until = end - frame if end < len(speaking) else np.full(len(frame), fade_frames + 1)
-            ramp = np.minimum(np.minimum(since, until) / (fade_frames + 1), 1)
-            weight[start:end] = ramp * ramp * (3 - 2 * ramp)
-    return weight
 
 
 def _interpolated(sequence: np.ndarray, good: np.ndarray) -> np.ndarray:

@@ -139,11 +139,16 @@ def limit_opening(normalized: np.ndarray, habits: MouthHabits, closed: np.ndarra
     Wider frames are drawn towards the ``closed`` [68,3] mouth; from the quantile itself on they bend smoothly, below it
     nothing changes.
     """
-    result = normalized
     knee = habits.widest
     room = max((OPEN_MARGIN - 1) * knee, 1e-6)
     target = habits.opening(normalized)
     target = np.where(target > knee, knee + room * (1 - np.exp(-np.maximum(target - knee, 0) / room)), target)
+    return lower_opening(normalized, habits, closed, target)
+
+
+def lower_opening(normalized: np.ndarray, habits: MouthHabits, closed: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the landmarks with mouths more open than ``target`` [T] drawn towards the ``closed`` [68,3] one."""
+    result = normalized
     for _ in range(4):  # the opening is not quite linear along the way to the closed mouth
         opening = habits.opening(result)
         wide = (opening > target + 1e-5) & (opening > habits.closed)

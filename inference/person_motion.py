@@ -8,8 +8,11 @@ import numpy as np
 
 from inference.blinks import Blinks, find_blinks
 from inference.mouth_filters import MouthHabits, mouth_habits
+from inference.rest_filters import RestHabits, rest_habits
+from inference.voice_activity import speech_activity
 from utils.commons.schema import DataError
 from utils.data.person_store import PersonStore
+from utils.media.audio import load_wav
 from utils.metrics.lipsync import lip_opening
 
 _CLOSED_PERCENT = 5.0
@@ -27,6 +30,7 @@ class PersonMotion:
     """Normalized landmarks [68,3] with the lips closed."""
     blinks: Blinks
     habits: MouthHabits
+    rest: RestHabits
 
 
 def person_motion(store: PersonStore) -> PersonMotion:
@@ -37,13 +41,22 @@ def person_motion(store: PersonStore) -> PersonMotion:
     if not len(train):
         raise DataError(f"{store.root} has no training frame with a face; process the video again")
     pieces = contiguous_pieces(train, store.manifest.segments)
+    habits = mouth_habits(normalized, pieces, mean=store.lm3d_mean, std=store.lm3d_std)
     return PersonMotion(
         database=normalized,
         train_frames=train,
         closed_mouth=closed_mouth(lm3d[train], normalized[train]),
         blinks=find_blinks(lm3d, normalized, pieces),
-        habits=mouth_habits(normalized, pieces, mean=store.lm3d_mean, std=store.lm3d_std),
+        habits=habits,
+        rest=rest_habits(lip_opening(lm3d[train]), _silent(store)[train], closed=habits.closed),
     )
+
+
+def _silent(store: PersonStore) -> np.ndarray:
+    """Return whether nobody speaks in each frame, [N] bool; nowhere in a dataset that was imported without sound."""
+    if "audio" in store.manifest.absent:
+        return np.zeros(len(store), bool)
+    return ~speech_activity(load_wav(store.audio_path), len(store))
 
 
 def contiguous_pieces(frames: np.ndarray, segments: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -74,7 +74,7 @@ def test_every_kind_of_recording_moves_the_lips_within_bounds(head: TalkingHead,
     path = tmp_path / "sound.wav"
     opening = _check(head, path, _write(path, kind))
     if kind == "silence":
-        assert opening.max() < head.person.habits.closed + 0.02
+        assert opening.max() < head.person.rest.settled + 0.02
 
 
 @pytest.mark.parametrize("suffix", ["mp3", "m4a", "mp4", "ogg"])

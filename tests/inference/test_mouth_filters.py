@@ -23,6 +23,7 @@ from inference.mouth_filters import (
     scale_mouth,
 )
 from inference.person_motion import PersonMotion, closed_mouth
+from inference.rest_filters import RestHabits
 from tests.support.tiny_corpus import tiny_clip
 
 FRAMES = 300
@@ -35,7 +36,8 @@ def person() -> PersonMotion:
     normalized = ((lm3d - mean) / std).astype(np.float32)
     habits = mouth_habits(normalized, [(0, FRAMES)], mean=mean, std=std)
     closed = closed_mouth(lm3d, normalized)
-    return PersonMotion(normalized, np.arange(FRAMES), closed, Blinks((), 0.0), habits)
+    rest = RestHabits(habits.closed, habits.closed)
+    return PersonMotion(normalized, np.arange(FRAMES), closed, Blinks((), 0.0), habits, rest)
 
 
 @pytest.fixture
