@@ -7,15 +7,16 @@ cm, before any filter, T the video frames of the sound.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from inference.config import InferConfig
-from modules.audio import build_speech_encoder, extract_f0, frames_of
-from modules.audio2motion.model import Audio2MotionVAE
-from modules.audio2motion.windowed import infer_windowed
+from modules.audio import SpeechRows, build_speech_encoder, extract_f0, frames_of
+from modules.audio2motion.model import STRIDE, Audio2MotionVAE
+from modules.audio2motion.windowed import context_frames, draw_latents, infer_windowed
 from modules.postnet.model import PostNet
 from modules.pretrained import load_pretrained
 from utils.commons.checkpoint import load_best
@@ -30,6 +31,10 @@ from utils.data.person_store import PersonStore
 logger = logging.getLogger(__name__)
 
 _VAE_SALT = 0xA2
+_STRETCH = 6000
+"""Frames predicted at once (four minutes), without their context; a multiple of 4. An hour needs no more memory."""
+_POSTNET_REACH = 16
+"""Frames to each side that may matter to the postnet, and more; a multiple of 4."""
 
 
 class SpeechToMotion:
@@ -74,26 +79,45 @@ class SpeechToMotion:
 
     def deviations(self, wav: np.ndarray) -> np.ndarray:
         """Return landmark deviations [T,68,3] in cm of a sound [N] at 16 kHz, T = frames_of(N)."""
-        speech = self.encoder.encode(wav)
         hears_pitch = self.postnet is not None and self.postnet.config.postnet_use_pitch
         f0 = extract_f0(wav) if self.vae.config.use_pitch or hears_pitch else None
-        return self.from_features(speech, f0, frames_of(len(wav)))
+        return self._in_stretches(SpeechRows(self.encoder, wav), f0, frames_of(len(wav)))
 
-    @torch.inference_mode()
     def from_features(self, speech: np.ndarray, f0: np.ndarray | None, num_frames: int) -> np.ndarray:
         """Return landmark deviations [T,68,3] in cm of speech features [2T,C] and, for pitch models, f0 [2T]."""
+        return self._in_stretches(lambda first, stop: speech[2 * first : 2 * stop], f0, num_frames)
+
+    def _in_stretches(
+        self, rows: Callable[[int, int], np.ndarray], f0: np.ndarray | None, num_frames: int
+    ) -> np.ndarray:
+        """Return deviations [T,68,3]; all networks see some frames to each side only, so stretches have no seams.
+
+        Args:
+            rows: Gives the speech features [2n,C] of a range of frames.
+            f0: [2T] Hz, where a model hears it.
+            num_frames: T.
+        """
+        generator = seeded_generator(self.config.seed, _VAE_SALT)
+        latents = draw_latents(self.vae, 1, num_frames, self.temperature, generator)
+        context = context_frames(self.vae.config) + _POSTNET_REACH
+        found = np.empty((num_frames, 68, 3), np.float32)
+        for start in range(0, num_frames, _STRETCH):
+            stop = min(start + _STRETCH, num_frames)
+            low, high = max(0, start - context), min(num_frames, stop + context)
+            noise = latents[:, :, low // STRIDE : -(-high // STRIDE)]
+            motion = self._predict(rows(low, high), None if f0 is None else f0[2 * low : 2 * high], noise)
+            found[start:stop] = motion[start - low : stop - low]
+        return found
+
+    @torch.inference_mode()
+    def _predict(self, speech: np.ndarray, f0: np.ndarray | None, latents: torch.Tensor) -> np.ndarray:
         features = self._batch(speech)
-        mask = torch.ones(1, num_frames, device=self.device)
-        motion = infer_windowed(
-            self.vae,
-            features,
-            f0=None if f0 is None or not self.vae.config.use_pitch else self._batch(f0),
-            temperature=self.temperature,
-            generator=seeded_generator(self.config.seed, _VAE_SALT),
-        )
+        pitch = None if f0 is None else self._batch(f0)
+        motion = infer_windowed(self.vae, features, f0=pitch if self.vae.config.use_pitch else None, latents=latents)
         if self.postnet is not None:
-            motion = self.postnet(motion, mask, features, f0=None if f0 is None else self._batch(f0))
-        return motion[0].float().cpu().numpy().reshape(num_frames, 68, 3)
+            mask = torch.ones(1, motion.shape[1], device=self.device)
+            motion = self.postnet(motion, mask, features, f0=pitch)
+        return motion[0].float().cpu().numpy().reshape(-1, 68, 3)
 
     def _batch(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.array(array, np.float32))[None].to(self.device)

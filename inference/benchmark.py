@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import resource
 import statistics
@@ -22,7 +23,7 @@ from utils.commons.experiment import short
 from utils.commons.schema import ConfigError
 from utils.media.audio import load_wav
 
-_FIRST_PIECE = 8000
+_FIRST_PIECE, _SECOND = 8000, 16000
 logger = logging.getLogger(__name__)
 
 
@@ -59,6 +60,48 @@ class VideoRow:
     @property
     def seconds(self) -> float:
         return self.landmarks_seconds + self.drawing_seconds
+
+
+@dataclass(frozen=True)
+class LandmarksRow:
+    """Time and memory from a sound file to landmarks, models in memory."""
+
+    sound_seconds: float
+    decoding_seconds: float
+    """File to 16 kHz."""
+    predicting_seconds: float
+    """Sound to landmark deviations."""
+    filtering_seconds: float
+    times_real_time: float
+    """Length of the sound over all three."""
+    memory_before_gb: float
+    """Largest memory of the process when the models had been used on one second."""
+    memory_after_gb: float
+
+
+def landmarks_row(config: InferConfig, wav: Path, *, sound_seconds: float) -> LandmarksRow:
+    """Return what it takes to predict landmarks for the first ``sound_seconds`` of a file (0 = all of it)."""
+    head = TalkingHead(config=config.model_copy(update={"infer_max_frames": round(sound_seconds * 25)}))
+    head.check_experiments(renderer=False)
+    second = head.load_speech(wav)[:_SECOND]
+    head.filtered(head.landmarks(second), second, head.path(len(second) // SAMPLES_PER_FRAME))
+    before, times = peak_memory_gb(), [time.perf_counter()]
+    speech = head.load_speech(wav)
+    times.append(time.perf_counter())
+    deviations = head.landmarks(speech)
+    times.append(time.perf_counter())
+    head.filtered(deviations, speech, head.path(len(deviations)))
+    times.append(time.perf_counter())
+    decoding, predicting, filtering = (round(b - a, 3) for a, b in itertools.pairwise(times))
+    return LandmarksRow(
+        sound_seconds=round(len(speech) / 16000, 2),
+        decoding_seconds=decoding,
+        predicting_seconds=predicting,
+        filtering_seconds=filtering,
+        times_real_time=round(len(speech) / 16000 / (times[-1] - times[0]), 1),
+        memory_before_gb=before,
+        memory_after_gb=peak_memory_gb(),
+    )
 
 
 def draw_rows(config: InferConfig, *, sizes: Sequence[int], tiers: Sequence[str], frames: int) -> list[DrawRow]:

@@ -28,7 +28,7 @@ from utils.data import paths
 from utils.data.atomic import atomic_path, save_json
 from utils.media.ffmpeg import check_is_file
 
-PARTS = ("draw", "video", "training")
+PARTS = ("draw", "landmarks", "video", "training")
 Results = dict[str, Any]
 
 
@@ -64,8 +64,9 @@ def check(options: argparse.Namespace) -> None:
 
     tier = "fast" if "fast" in options.tiers else "full"
     head = TalkingHead(config=infer_config(None, options.video_id, options.hparams).model_copy(update={"tier": tier}))
-    head.check_experiments(motion="video" in options.parts)
-    if "video" in options.parts:
+    hears = {"video", "landmarks"} & set(options.parts)
+    head.check_experiments(motion=bool(hears), renderer=options.parts != ["landmarks"])
+    if hears:
         check_is_file(options.audio or paths.raw_wav("demo"), "speech (--audio FILE)")
 
 
@@ -79,6 +80,11 @@ def run_part(part: str, options: argparse.Namespace) -> Results:
     if part == "draw":
         rows = draw_rows(config, sizes=options.sizes, tiers=options.tiers, frames=options.frames)
         found["rows"] = [asdict(row) for row in rows]
+    elif part == "landmarks":
+        from inference.benchmark import landmarks_row
+
+        wav = options.audio or paths.raw_wav("demo")
+        found["row"] = asdict(landmarks_row(config, wav, sound_seconds=options.seconds))
     elif part == "video":
         wav = options.audio or paths.raw_wav("demo")
         keys = {"infer_image_size": max(options.sizes)}
@@ -119,6 +125,12 @@ def report(results: Results) -> str:
             f"(landmarks {row['landmarks_seconds']}, drawing and encoding {row['drawing_seconds']}); "
             f"first frame of a stream {row['first_frame_seconds']} s after its first half second of sound"
         )
+    if row := results.get("landmarks", {}).get("row"):
+        lines.append(
+            f"- {row['sound_seconds']} s of speech to landmarks: decoding {row['decoding_seconds']}, predicting "
+            f"{row['predicting_seconds']}, filters {row['filtering_seconds']} s, {row['times_real_time']} x real time; "
+            f"memory {row['memory_before_gb']} GB before, {row['memory_after_gb']} after"
+        )
     if "rays_per_second" in (training := results.get("training", {})):
         lines.append(
             f"- training: {training['rays_per_second']} rays/s ({training['rays']} rays: step {training['step_ms']}, "
@@ -153,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
         "--tiers", type=_some_of(TIERS), default=",".join(TIERS), help="sizes at which the head is drawn"
     )
     parser.add_argument("--frames", type=int, default=7, help="frames timed, after two to warm up")
-    parser.add_argument("--seconds", type=float, default=10.0, help="speech in the video")
+    parser.add_argument("--seconds", type=float, default=10.0, help="speech in video and landmarks (here 0 = all)")
     parser.add_argument("--audio", type=Path, help="speech; default data/raw/val_wavs/demo.wav")
     parser.add_argument("--n_rays", type=int, default=0, help="rays of a training step; 0 = as trained")
     parser.add_argument("--parts", type=_some_of(PARTS), default=",".join(PARTS), help="what to measure")

@@ -10,13 +10,13 @@ import numpy as np
 
 from data_gen.stages import Progress
 from data_gen.videos.config import ProcessConfig
-from data_gen.videos.frames import num_threads, ordered_map
 from modules.face.head_pose import HeadPose, solve_head_pose, with_motion
 from modules.face.photometric import Alignment, PhotometricAligner, joined
 from modules.face.pose_smoother import smooth_poses
 from modules.face.pose_solver import Poses
 from modules.face.tracker.fit import fit_clip, mediapipe_head, point_model
 from modules.face.tracker.result import head_pose_of
+from utils.commons.threads import num_threads, ordered_map
 from utils.data.atomic import save_json, save_npy
 from utils.geometry.cameras import Intrinsics
 from utils.geometry.rotations import world_to_camera_from_c2w

@@ -9,9 +9,9 @@ import numpy as np
 
 from data_gen.stages import Progress
 from data_gen.videos.config import ProcessConfig
-from data_gen.videos.frames import num_threads, ordered_map
 from modules.face.background import MAX_SAMPLES, clean_background
 from modules.face.torso_layer import over_background, torso_layer
+from utils.commons.threads import num_threads, ordered_map
 from utils.data.atomic import atomic_path
 from utils.data.picture_store import PictureStore, PictureWriter, decode_picture, encode_picture
 from utils.media.video import read_frames

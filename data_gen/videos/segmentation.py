@@ -8,8 +8,8 @@ import numpy as np
 
 from data_gen.stages import Progress
 from data_gen.videos.config import ProcessConfig
-from data_gen.videos.frames import num_threads, ordered_map
 from modules.face.segmenters.base import build_segmenter
+from utils.commons.threads import num_threads, ordered_map
 from utils.data.picture_store import PictureWriter, encode_picture
 from utils.media.video import read_frames
 

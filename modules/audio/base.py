@@ -27,6 +27,9 @@ class SpeechEncoder(Protocol):
 
     name: str
     dim: int
+    reach_s: int | None
+    """A stretch cut out at whole seconds gives the rows of the whole sound, but for so many seconds at its new ends;
+    None: every row may depend on the whole sound."""
 
     def encode(self, wav: np.ndarray) -> np.ndarray:
         """Return features [2T,dim] f32 of ``wav`` [N] f32 at 16 kHz, where T = ``frames_of(N)``."""
@@ -60,6 +63,9 @@ class JoinedEncoder:
         self.parts = list(parts)
         self.name = "+".join(part.name for part in parts)
         self.dim = sum(part.dim for part in parts)
+        reaches = [part.reach_s for part in parts]
+        known = [reach for reach in reaches if reach is not None]
+        self.reach_s = max(known) if len(known) == len(reaches) else None
 
     def encode(self, wav: np.ndarray) -> np.ndarray:
         """Return features [2T,dim] f32."""

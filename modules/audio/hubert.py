@@ -19,6 +19,8 @@ class HubertEncoder:
     """The last hidden state of a HuBERT; 1024 wide for ``facebook/hubert-large-ls960-ft``."""
 
     name = "hubert"
+    reach_s: int | None = None
+    """It normalises the whole utterance."""
 
     def __init__(self, model_path: str = "facebook/hubert-large-ls960-ft", device: str = "cpu") -> None:
         self.model_path, self.device = model_path, device

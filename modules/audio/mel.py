@@ -47,6 +47,7 @@ class MelEncoder:
 
     name = "mel"
     dim = NUM_BANDS
+    reach_s: int | None = 1
 
     def encode(self, wav: np.ndarray) -> np.ndarray:
         """Return features [2T,80] f32."""

@@ -31,6 +31,7 @@ def infer_windowed(
     f0: Tensor | None = None,
     temperature: float = 1.0,
     generator: torch.Generator | None = None,
+    latents: Tensor | None = None,
     window: int = WINDOW_FRAMES,
 ) -> Tensor:
     """Return motion [B,T,204] as ``vae.infer`` does, window by window: memory grows by the result alone.
@@ -41,10 +42,13 @@ def infer_windowed(
         f0: [B,2T] Hz; only for models with ``use_pitch``.
         temperature: Scale of the prior's noise.
         generator: Source of the noise, a CPU generator.
+        latents: The noise itself, [B,Z,ceil(T/4)], where the sound is part of a longer one; see :func:`draw_latents`.
         window: Frames computed at once, without their context; a multiple of 4.
     """
     frames = speech.shape[1] // 2
-    z_p = draw_latents(vae, len(speech), frames, temperature, generator).to(speech)
+    if latents is None:
+        latents = draw_latents(vae, len(speech), frames, temperature, generator)
+    z_p = latents.to(speech)
     context, parts = context_frames(vae.config), []
     for start in range(0, frames, window):
         end = min(start + window, frames)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from inference.benchmark import peak_memory_gb
 from inference.config import InferConfig
 from inference.mouth_filters import OPEN_MARGIN
 from inference.pipeline import TalkingHead
@@ -75,6 +76,18 @@ def test_every_kind_of_recording_moves_the_lips_within_bounds(head: TalkingHead,
     opening = _check(head, path, _write(path, kind))
     if kind == "silence":
         assert opening.max() < head.person.rest.settled + 0.02
+
+
+def test_an_hour_is_predicted_without_seams_in_bounded_memory(root: Path) -> None:
+    head = TalkingHead(config=InferConfig(video_id="tim", device="cpu", infer_temperature=0.0))
+    head.landmarks(_voice(10))
+    before = peak_memory_gb()
+    hour = np.resize(_voice(7), 3600 * RATE)
+    deviations = head.landmarks(hour)
+    assert len(deviations) == 90_000
+    assert peak_memory_gb() < before + hour.nbytes / 2**30 + 0.5, "features and inner layers would need 1.5 GB"
+    period = 4 * 7 * 25  # whole seconds and whole latent frames
+    np.testing.assert_allclose(deviations[2 * period : -period], deviations[period : -2 * period], atol=1e-4)
 
 
 @pytest.mark.parametrize("suffix", ["mp3", "m4a", "mp4", "ogg"])

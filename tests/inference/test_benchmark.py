@@ -3,8 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from inference.benchmark import draw_row, peak_memory_gb, video_row
+from inference.benchmark import draw_row, landmarks_row, peak_memory_gb, video_row
 from inference.config import InferConfig
 from inference.pipeline import TalkingHead
 from utils.media.audio import save_wav
@@ -27,6 +28,16 @@ def test_a_whole_video_is_timed(root: Path, tmp_path: Path) -> None:
     assert row.sound_seconds == 0.8
     assert row.seconds >= row.drawing_seconds > 0
     assert probe(tmp_path / "out.mp4").num_frames == 20
+
+
+def test_landmarks_of_a_file_are_timed(root: Path, tmp_path: Path) -> None:
+    save_wav(tmp_path / "voice.wav", (0.1 * np.random.default_rng(0).standard_normal(32000)).astype(np.float32))
+    for given, expected in ((0.0, 2.0), (0.8, 0.8)):
+        row = landmarks_row(InferConfig(video_id="tim", device="cpu"), tmp_path / "voice.wav", sound_seconds=given)
+        assert row.sound_seconds == expected
+        total = row.decoding_seconds + row.predicting_seconds + row.filtering_seconds
+        assert row.times_real_time == pytest.approx(expected / total, rel=0.05)
+        assert row.memory_before_gb <= row.memory_after_gb < row.memory_before_gb + 1
 
 
 def test_memory_is_in_gigabytes() -> None:

@@ -19,12 +19,15 @@ def test_the_report_shows_what_was_measured_and_only_that() -> None:
     assert "| 20000 |" in text, "1600 s / 4 over 20 ms"
     assert "training: 9 rays/s" in text
     assert "draw 0.5, training 2.0" in text
+    seconds = {"sound_seconds": 3600, "decoding_seconds": 5, "predicting_seconds": 90, "filtering_seconds": 1}
+    row = seconds | {"times_real_time": 37.5, "memory_before_gb": 0.6, "memory_after_gb": 0.9}
+    assert "3600 s of speech to landmarks: decoding 5, predicting 90" in report(results | {"landmarks": {"row": row}})
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tim", "--parts", "draw,dream"], "'dream' is none of draw, video, training"),
+        (["tim", "--parts", "draw,dream"], "'dream' is none of draw, landmarks, video, training"),
         (["tim", "--tiers", "slow"], "'slow' is none of full, fast, preview"),
         (["tim", "--sizes", "256,0"], "sizes must be whole numbers of 32 to 4096 pixels, got '256,0'"),
     ],

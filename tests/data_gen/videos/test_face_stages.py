@@ -11,7 +11,6 @@ import pytest
 
 from data_gen.videos import head_pose, landmarks, layers, segmentation
 from data_gen.videos.config import ProcessConfig
-from data_gen.videos.frames import ordered_map
 from modules.face.head_pose import project_lm3d
 from modules.face.landmarkers.base import LandmarkTrack
 from tests.modules.face.synthetic_head import CAMERA, SIZE, head_motion, observe, paint_face, smooth_head_shape
@@ -113,25 +112,3 @@ def test_a_face_seldom_seen_is_refused(processed: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(TrueLandmarker, "lost", frozenset(range(30)))
     with pytest.raises(DataError, match="a face was found in only 25% of 40 frames"):
         run(landmarks, processed, ProcessConfig(video_id="drawn", image_size=SIZE))
-
-
-def test_threads_keep_the_order_and_hold_few_items() -> None:
-    taken: list[int] = []
-
-    def source() -> Iterable[int]:
-        for i in range(50):
-            taken.append(i)
-            yield i
-
-    results = ordered_map(lambda i: i * i, source(), threads=2)
-    assert next(iter(results)) == 0
-    assert len(taken) <= 7
-    assert list(results) == [i * i for i in range(1, 50)]
-
-
-def test_an_error_in_a_thread_reaches_the_caller() -> None:
-    def fail(item: int) -> int:
-        raise DataError("broken frame")
-
-    with pytest.raises(DataError, match="broken frame"):
-        list(ordered_map(fail, range(3), threads=2))

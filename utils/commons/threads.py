@@ -1,4 +1,4 @@
-"""Work on the frames of a clip in several threads, in order and in bounded memory."""
+"""Work on the parts of a clip in several threads, in order and in bounded memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def num_threads(num_workers: int) -> int:
 def ordered_map(function: Callable[[A], B], items: Iterable[A], threads: int) -> Iterator[B]:
     """Yield ``function(item)`` in the order of ``items``; at most three items a thread are held.
 
-    The heavy libraries (OpenCV, MediaPipe, NumPy) let other threads run meanwhile. Results do not depend on the number.
+    The heavy libraries (OpenCV, MediaPipe, NumPy, onnxruntime) let other threads run meanwhile. Results do not depend
+    on their number.
     """
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[B]] = deque()
