@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modules.nerf.conditions import speech_conditions, stored_speech_condition
+from modules.nerf.conditions import Conditions, speech_conditions, stored_speech_condition
 from modules.nerf.renderers.base import HearingRenderer, SpeechWindows
 from utils.commons.schema import DataError
 from utils.data.person_store import PersonStore
@@ -57,7 +57,7 @@ def speech_windows(
         )
     known = load_deepspeech(deepspeech, len(frames)) if deepspeech is not None else None
 
-    def windows(kind: str, window: int, smoothing: int) -> Tensor:
+    def windows(kind: str, window: int, smoothing: int) -> Conditions | Tensor:
         if kind == "deepspeech" and known is None:
             return clip_windows(store, frames)(kind, window, smoothing)
         rows = known if kind == "deepspeech" and known is not None else encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from utils.commons.schema import Config
 from utils.data.person_store import PersonStore
-from utils.data.windows import context_windows, window_indices
+from utils.data.windows import window_indices
 
 LM3D_DIM = 204
 
@@ -35,8 +36,32 @@ class ConditionConfig(Config):
     """Smooth the code over ``smo_win_size`` frames by attention."""
 
 
-def landmark_conditions(lm3d: Tensor, mean: Tensor, std: Tensor, *, window: int, smoothing: int) -> Tensor:
-    """Return [T,S,W,204]: around every frame S windows of W normalised frames, the edge frame repeated outside.
+@dataclass(frozen=True)
+class Conditions:
+    """The condition [S,W,C] of each of T frames, put together when asked for: a long video needs its rows only."""
+
+    rows: Tensor
+    """[T*rows_per_frame,C] of a sequence without cuts."""
+    window: int
+    """W, rows around a frame; those of frame t begin W//2 rows before its first."""
+    smoothing: int
+    """S, neighbouring frames whose windows are wanted."""
+    rows_per_frame: int = 1
+
+    def __len__(self) -> int:
+        return len(self.rows) // self.rows_per_frame
+
+    def __getitem__(self, t: int) -> Tensor:
+        """Return the condition of frame ``t``; outside the sequence the edge is repeated."""
+        if not 0 <= t < len(self):
+            raise IndexError(f"frame {t} of {len(self)}")
+        near = window_indices(len(self), self.smoothing, center=torch.tensor([t]))[0]
+        index = window_indices(len(self.rows), self.window, center=self.rows_per_frame * near)
+        return self.rows[index.to(self.rows.device)]
+
+
+def landmark_conditions(lm3d: Tensor, mean: Tensor, std: Tensor, *, window: int, smoothing: int) -> Conditions:
+    """Return the conditions [S,W,204] of T frames: S windows of W normalised frames, the edge frame repeated outside.
 
     Args:
         lm3d: A sequence without cuts, [T,68,3] in cm.
@@ -45,8 +70,7 @@ def landmark_conditions(lm3d: Tensor, mean: Tensor, std: Tensor, *, window: int,
         window: W, frames of a window.
         smoothing: S, neighbouring windows.
     """
-    normal = ((lm3d - mean) / std).flatten(1)
-    return context_windows(context_windows(normal, window), smoothing)
+    return Conditions(((lm3d - mean) / std).flatten(1), window, smoothing)
 
 
 def stored_condition(store: PersonStore, frame: int, *, window: int, smoothing: int) -> Tensor:
@@ -67,16 +91,15 @@ def head_condition(store: PersonStore, frame: int, config: ConditionConfig) -> T
     return stored_condition(store, frame, **sizes)
 
 
-def speech_conditions(rows: Tensor, *, window: int, smoothing: int) -> Tensor:
-    """Return [T,S,W,C]: around every frame S windows of W rows of speech features, the edge repeated outside.
+def speech_conditions(rows: Tensor, *, window: int, smoothing: int) -> Conditions:
+    """Return the conditions [S,W,C] of T frames: S windows of W rows of speech features, the edge repeated outside.
 
     Args:
         rows: Speech features of a sequence without cuts at 50 Hz, [2T,C].
         window: W, rows of a window; that of frame t begins W//2 rows before row 2t.
         smoothing: S, neighbouring frames.
     """
-    centers = 2 * torch.arange(len(rows) // 2)
-    return context_windows(rows[window_indices(len(rows), window, center=centers)], smoothing)
+    return Conditions(rows, window, smoothing, rows_per_frame=2)
 
 
 def stored_rows(store: PersonStore, kind: str) -> np.ndarray:

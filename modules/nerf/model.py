@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from modules.nerf.conditions import landmark_conditions
+from modules.nerf.conditions import Conditions, landmark_conditions
 from modules.nerf.fields.head import FrameState, HeadField, HeadFieldConfig
 from modules.nerf.fields.torso import TorsoConfig, TorsoField, picture_positions, pose_vector
 from modules.nerf.occupancy import OccupancyGrid
@@ -39,8 +39,8 @@ class HeadModel(nn.Module):
         self.occupancy = OccupancyGrid(config.grid_size)
         self.renderer: TorchRenderer = resolve("renderer", config.renderer)(self.field, self.occupancy, config)
 
-    def conditions(self, lm3d: Tensor) -> Tensor:
-        """Return the condition [T,S,W,204] of every frame of a sequence [T,68,3] in cm."""
+    def conditions(self, lm3d: Tensor) -> Conditions:
+        """Return the condition [S,W,204] of every frame of a sequence [T,68,3] in cm."""
         return landmark_conditions(
             lm3d,
             self.field.lm3d_mean,

@@ -21,8 +21,3 @@ def window_indices(length: int, size: int, *, center: Tensor | None = None) -> T
     centers = torch.arange(length) if center is None else center
     offsets = torch.arange(size) - size // 2
     return (centers[:, None] + offsets[None, :].to(centers.device)).clamp(0, length - 1)
-
-
-def context_windows(sequence: Tensor, size: int) -> Tensor:
-    """Return the window of every frame: [T,...] becomes [T,size,...]."""
-    return sequence[window_indices(len(sequence), size).to(sequence.device)]

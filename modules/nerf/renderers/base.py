@@ -8,8 +8,10 @@ from typing import Any, Protocol, Self
 import numpy as np
 from torch import Tensor
 
-SpeechWindows = Callable[[str, int, int], Tensor]
-"""(kind of speech features, rows of a window, neighbouring windows) -> conditions [T,S,W,C] of the frames to render."""
+from modules.nerf.conditions import Conditions
+
+SpeechWindows = Callable[[str, int, int], Conditions | Tensor]
+"""(kind of speech features, rows of a window, neighbouring windows) -> a condition [S,W,C] for each frame to render."""
 
 
 class PersonRenderer(Protocol):

@@ -15,6 +15,7 @@ from torch import Tensor
 from modules.nerf.backends.base import Backend, Scene
 from modules.nerf.backends.choice import TRUTH, build_backend, fastest_backend
 from modules.nerf.bounds import intrinsics_of
+from modules.nerf.conditions import Conditions
 from modules.nerf.model import HeadModel, TorsoModel
 from modules.nerf.renderers.base import SpeechWindows
 from modules.nerf.super_resolution import TIERS, SuperResolution
@@ -131,31 +132,31 @@ class FrameRenderer:
         bound._speech = speech
         return bound
 
-    def conditions(self, lm3d: np.ndarray | Tensor) -> Tensor:
-        """Return the conditions [T,S,W,204] of a landmark sequence [T,68,3] in cm (absolute, pose removed).
+    def conditions(self, lm3d: np.ndarray | Tensor) -> Conditions | Tensor:
+        """Return the conditions [S,W,204] of a landmark sequence [T,68,3] in cm (absolute, pose removed).
 
-        For a head that hears speech they are those of the speech it is bound to, [T,S,W,C].
+        For a head that hears speech they are those of the speech it is bound to, [S,W,C].
         """
         if self.lips_need_speech:
-            return self._heard().to(self.runtime.device)
+            return self._heard()
         landmarks = _float_tensor(lm3d)
         if landmarks.ndim != 3 or landmarks.shape[1:] != (68, 3) or len(landmarks) == 0:
             raise ValueError(f"lm3d must be [T,68,3] with at least one frame, got {list(landmarks.shape)}")
         return self.head.conditions(landmarks.to(self.runtime.device))
 
-    def _heard(self) -> Tensor:
+    def _heard(self) -> Conditions | Tensor:
         if self._speech is None:
             raise DataError("this person's head needs to hear the speech; call speaking(...) first")
         config = self.head.config
         return self._speech(config.cond_speech, config.cond_win_size, config.smo_win_size)
 
     @torch.inference_mode()
-    def render(self, conditions: Tensor, t: int, c2w: np.ndarray | Tensor) -> np.ndarray:
+    def render(self, conditions: Conditions | Tensor, t: int, c2w: np.ndarray | Tensor) -> np.ndarray:
         """Return frame ``t`` seen by the camera ``c2w`` [4,4], uint8 [H,W,3]."""
         start = time.perf_counter()
         matrix = _float_tensor(c2w).to(self.runtime.device)
         with self.runtime.autocast():
-            state = self.head.frame(conditions[t][None])
+            state = self.head.frame(conditions[t][None].to(self.runtime.device))
         self.state_seconds = time.perf_counter() - start
         if self.backend is None:
             self.backend = fastest_backend(self.scene, state, matrix)

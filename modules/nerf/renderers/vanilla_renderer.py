@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from modules.nerf.bounds import intrinsics_of
-from modules.nerf.conditions import landmark_conditions
+from modules.nerf.conditions import Conditions, landmark_conditions
 from modules.nerf.fields.vanilla import VanillaHead, VanillaTorso
 from modules.nerf.model import to_uint8
 from modules.nerf.renderers.base import SpeechWindows
@@ -29,10 +29,10 @@ from utils.data.person_store import PersonStore
 class VanillaConditions:
     """Conditions of T frames."""
 
-    head: Tensor
-    """[T,S,W,C]"""
-    torso: Tensor | None
-    """[T,S,W,C] of speech, if there is a torso."""
+    head: Conditions | Tensor
+    """[S,W,C] each."""
+    torso: Conditions | Tensor | None
+    """[S,W,C] each, of speech, if there is a torso."""
 
 
 class VanillaRenderer:
@@ -121,7 +121,7 @@ class VanillaRenderer:
             torso = self._windows(body.torso_cond_speech, body.torso_cond_win_size, body.torso_smo_win_size)
         return VanillaConditions(head, torso)
 
-    def _windows(self, kind: str, window: int, smoothing: int) -> Tensor:
+    def _windows(self, kind: str, window: int, smoothing: int) -> Conditions | Tensor:
         if self._speech is None:
             raise DataError("this person's renderer needs to hear the speech; call speaking(...) first")
         return self._speech(kind, window, smoothing)

@@ -8,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utils.data.person_store import split_ranges
-from utils.data.windows import context_windows, window_indices
+from utils.data.windows import window_indices
 
 
 @given(length=st.integers(1, 40), size=st.integers(1, 16))
 def test_a_window_holds_its_own_frame_at_the_center(length: int, size: int) -> None:
-    windows = context_windows(torch.arange(length), size)
+    windows = window_indices(length, size)
     assert windows.shape == (length, size)
     assert torch.equal(windows[:, size // 2], torch.arange(length))
 
 
 @given(length=st.integers(1, 40), size=st.integers(1, 16))
 def test_neighbours_step_by_one_or_stay_at_the_edge(length: int, size: int) -> None:
-    steps = context_windows(torch.arange(length), size).diff(dim=1)
+    steps = window_indices(length, size).diff(dim=1)
     assert bool(((steps == 0) | (steps == 1)).all())
 
 
