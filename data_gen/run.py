@@ -18,6 +18,11 @@ for _library in ("OMP", "OPENBLAS"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+if __name__ == "__main__":
+    from utils.commons.malloc import tune_process
+
+    tune_process()
+
 from utils.commons.cli import run_main
 from utils.commons.schema import Config, ConfigError
 

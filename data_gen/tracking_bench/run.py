@@ -20,6 +20,11 @@ for _library in ("OMP", "OPENBLAS"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
+if __name__ == "__main__":
+    from utils.commons.malloc import tune_process
+
+    tune_process()
+
 import numpy as np
 
 from data_gen.stages import run_stages

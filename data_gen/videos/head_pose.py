@@ -20,7 +20,7 @@ from utils.commons.threads import num_threads, ordered_map
 from utils.data.atomic import save_json, save_npy
 from utils.geometry.cameras import Intrinsics
 from utils.geometry.rotations import world_to_camera_from_c2w
-from utils.media.video import read_frames
+from utils.media.clip import read_clip
 
 logger = logging.getLogger(__name__)
 _TEXTURE_FRAMES = 120
@@ -72,10 +72,10 @@ def _align(
     aligner = PhotometricAligner(pose.shape, pose.intrinsics)
     step = -(-len(valid) // _TEXTURE_FRAMES)
     used = np.arange(0, len(valid), step)
-    frames = (frame for frame, usable in zip(read_frames(video, step=step), valid[used], strict=True) if usable)
+    frames = (frame for frame, usable in zip(read_clip(video, step=step), valid[used], strict=True) if usable)
     used = used[valid[used]]
     aligner.learn(frames, rotation[used], translation[used])
-    items = zip(read_frames(video), rotation, translation, strict=True)
+    items = zip(read_clip(video), rotation, translation, strict=True)
     aligned = ordered_map(lambda item: aligner.align(*item), items, num_threads(config.num_workers))
     return list(progress(aligned, total=len(valid)))
 

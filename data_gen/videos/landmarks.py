@@ -14,7 +14,7 @@ from modules.face import build_landmarker, to_landmarks68
 from modules.face.segments import find_cuts, long_enough, segments_of, thumbnail
 from utils.commons.schema import DataError
 from utils.data.atomic import save_json, save_npy
-from utils.media.video import read_frames
+from utils.media.clip import read_clip
 
 _FEWEST_VALID = 0.5
 
@@ -24,7 +24,7 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
     video = processed_dir / "ingest" / "video.mp4"
     known_cuts = read_cuts(processed_dir)
     thumbnails: list[np.ndarray] = []
-    frames = progress(_with_thumbnails(read_frames(video), thumbnails), total=_num_frames(processed_dir))
+    frames = progress(_with_thumbnails(read_clip(video), thumbnails), total=_num_frames(processed_dir))
     track = build_landmarker(config.landmarker).track(frames, known_cuts or ())
     cuts = find_cuts(track.points, np.array(thumbnails)) if known_cuts is None else known_cuts
     segments = segments_of(cuts, len(track.valid))

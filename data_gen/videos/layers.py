@@ -14,7 +14,7 @@ from modules.face.torso_layer import over_background, torso_layer
 from utils.commons.threads import num_threads, ordered_map
 from utils.data.atomic import atomic_path
 from utils.data.picture_store import PictureStore, PictureWriter, decode_picture, encode_picture
-from utils.media.video import read_frames
+from utils.media.clip import read_clip
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
         gt, torso = over_background(frame, alpha, background), torso_layer(frame, alpha)
         return {"gt": encode_picture(gt, "jpeg"), "masks": data, "torso": encode_picture(torso, "png")}
 
-    pairs = zip(read_frames(video), (bytes(masks.read_bytes("masks", i)) for i in range(len(masks))), strict=True)
+    pairs = zip(read_clip(video), (bytes(masks.read_bytes("masks", i)) for i in range(len(masks))), strict=True)
     rows = ordered_map(encode, pairs, num_threads(config.num_workers))
     with PictureWriter(out_dir / "frames.arrow", ["gt", "masks", "torso"]) as writer:
         for row in progress(rows, total=len(masks)):
@@ -43,6 +43,6 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
 def _background(video: Path, masks: PictureStore) -> np.ndarray:
     step = -(-len(masks) // MAX_SAMPLES)
     person = (masks.read("masks", i)[..., :2].max(axis=-1) for i in range(0, len(masks), step))
-    background, seen = clean_background(read_frames(video, step=step), person)
+    background, seen = clean_background(read_clip(video, step=step), person)
     logger.info("background seen in %.0f %% of the picture, the rest is in-painted", 100 * seen.mean())
     return background

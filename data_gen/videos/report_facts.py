@@ -15,7 +15,7 @@ from modules.face.landmarks68 import CHIN, FOREHEAD, to_landmarks68
 from utils.data.picture_store import PictureStore, decode_picture
 from utils.geometry.rotations import mean_rotation, vector_from_matrix, world_to_camera_from_c2w
 from utils.media.audio import load_wav
-from utils.media.video import read_frames
+from utils.media.clip import read_clip
 from utils.metrics.lipsync import lip_opening
 
 NUM_LOOKS = 48
@@ -111,7 +111,7 @@ def _looks(processed_dir: Path, points: np.ndarray) -> Iterator[Look]:
     masks = PictureStore(processed_dir / "segmentation" / "masks.arrow")
     background = decode_picture((processed_dir / "layers" / "bg.png").read_bytes())
     step = max(1, len(points) // NUM_LOOKS)
-    frames = read_frames(processed_dir / "ingest" / "video.mp4", start=step // 2, step=step)
+    frames = read_clip(processed_dir / "ingest" / "video.mp4", start=step // 2, step=step)
     for index, picture in zip(range(step // 2, len(points), step), frames, strict=False):
         alphas = masks.read("masks", index)
         face = _face_of(picture, points[index])

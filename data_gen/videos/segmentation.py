@@ -11,7 +11,7 @@ from data_gen.videos.config import ProcessConfig
 from modules.face.segmenters.base import build_segmenter
 from utils.commons.threads import num_threads, ordered_map
 from utils.data.picture_store import PictureWriter, encode_picture
-from utils.media.video import read_frames
+from utils.media.clip import read_clip
 
 _LEARN_FROM = 24
 
@@ -22,12 +22,12 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
     points = np.load(processed_dir / "landmarks" / "lm478.npy", mmap_mode="r", allow_pickle=False)
     segmenter = build_segmenter(config.segmenter, config.segmenter_weights)
     step = max(1, len(points) // _LEARN_FROM)
-    segmenter.learn(read_frames(video, step=step), points[::step])
+    segmenter.learn(read_clip(video, step=step), points[::step])
 
     def encode(item: tuple[np.ndarray, np.ndarray]) -> bytes:
         return encode_picture(segmenter.masks(*item), "png")
 
-    pairs = zip(read_frames(video), points, strict=True)
+    pairs = zip(read_clip(video), points, strict=True)
     encoded = ordered_map(encode, pairs, num_threads(config.num_workers))
     with PictureWriter(out_dir / "masks.arrow", ["masks"]) as writer:
         for data in progress(encoded, total=len(points)):

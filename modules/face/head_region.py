@@ -98,20 +98,32 @@ class HairColors:
         return (both[labels] | slivers).astype(np.float32)
 
 
+def parted(person: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Return alpha of head and of torso, uint8 [H,W,2].
+
+    Args:
+        person: Alpha of the person, f32 [H,W] in [0,1].
+        share: How much of it is head, f32 [H,W] in [0,1].
+    """
+    whole, head = (cv2.convertScaleAbs(alpha, alpha=255) for alpha in (person, share * person))
+    cv2.copyTo(whole, strays(whole - head), head)  # ends of hair and slivers beside the neck
+    return cv2.merge([head, whole - head])
+
+
 def strays(torso: np.ndarray) -> np.ndarray:
-    """Return where alpha of the torso, uint8 [H,W], lies apart from its largest part and the lower edge."""
-    count, labels = cv2.connectedComponents((torso >= 128).astype(np.uint8))
-    sizes = np.bincount(labels.ravel(), minlength=count)
-    sizes[0] = 0
-    kept = np.zeros(count, bool)
-    kept[int(sizes.argmax())] = True
-    kept[labels[-1]] = True
-    kept[0] = False
+    """Return 1 where alpha of the torso, uint8 [H,W], lies apart from its largest part and the lower edge, else 0."""
+    solid = (torso >= 128).view(np.uint8)
+    count, labels, statistics, _ = cv2.connectedComponentsWithStats(solid)
+    table = np.zeros(count, np.uint8)
+    if count > 1:
+        table[1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())] = 1
+    table[labels[-1]] = 1
+    table[0] = 0
+    kept = table[labels] if count > 2 else solid * table[-1]
     reach = 2 * (len(torso) // 64) + 1
-    near = cv2.dilate(kept[labels].astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
-    apart = ~kept[labels] & (labels > 0)
-    result: np.ndarray = apart | ((torso > 0) & ~near)
-    return result
+    near = cv2.dilate(kept, np.ones((reach, reach), np.uint8)) > 0
+    apart = (solid > kept) | ((torso > 0) & ~near)
+    return apart.view(np.uint8)
 
 
 class _Places:

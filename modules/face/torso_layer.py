@@ -19,7 +19,7 @@ def torso_layer(frame: np.ndarray, masks: np.ndarray) -> np.ndarray:
         frame: RGB, [H,W,3].
         masks: Alpha of head and torso, uint8 [H,W,2].
     """
-    alpha = masks[..., 1].copy()
+    alpha = cv2.extractChannel(masks, 1)
     color = frame.copy()
     painted = paint_under_head(color, masks)
     if painted.any():
@@ -38,20 +38,30 @@ def paint_under_head(color: np.ndarray, masks: np.ndarray) -> np.ndarray:
     """
     height, width = masks.shape[:2]
     offset = max(2, round(height * 4 / 512))
-    top = _topmost(masks[..., 1] >= _OPAQUE)
+    head, torso = cv2.split(masks)
+    top = _topmost(torso >= _OPAQUE)
     columns = np.arange(width)
     inside = np.clip(top + offset, 0, height - 1)
-    covered = (top < height - offset) & (masks[np.clip(top - offset, 0, height - 1), columns, 0] >= _OPAQUE)
-    covered &= masks[inside, columns, 1] >= _SOLID
+    covered = (top < height - offset) & (head[np.clip(top - offset, 0, height - 1), columns] >= _OPAQUE)
+    covered &= torso[inside, columns] >= _SOLID
+    wanted = rows_to_paint(top, covered, height)
+    where = np.array(list(wanted), np.int64)
+    first = np.maximum(0, top[where] - np.array(list(wanted.values()), np.int64))
+    rows, where = _runs(first, np.minimum(height, top[where] + offset), where)
+    fade = (_FADE_AT_512 ** (512 / height)) ** np.arange(height + 1)
+    source = color[inside[where], where].astype(np.float32)
+    color[rows, where] = np.round(source * fade[np.maximum(top[where] - rows, 0)][:, None])
     painted = np.zeros((height, width), bool)
-    source = color[inside, columns].astype(np.float32)
-    fade = _FADE_AT_512 ** (512 / height)
-    for column, rows in rows_to_paint(top, covered, height).items():
-        first, last = max(0, top[column] - rows), min(height, top[column] + offset)
-        above = np.maximum(top[column] - np.arange(first, last), 0)
-        color[first:last, column] = np.round(source[column] * fade ** above[:, None])
-        painted[first:last, column] = True
+    painted[rows, where] = True
     return painted
+
+
+def _runs(first: np.ndarray, last: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return row and column of every pixel of vertical runs, rows ``first`` [N] up to before ``last`` [N]."""
+    lengths = last - first
+    begins = np.cumsum(lengths) - lengths
+    rows = np.arange(lengths.sum()) - np.repeat(begins - first, lengths)
+    return rows, np.repeat(columns, lengths)
 
 
 def _topmost(mask: np.ndarray) -> np.ndarray:
@@ -78,9 +88,11 @@ def rows_to_paint(top: np.ndarray, covered: np.ndarray, height: int) -> dict[int
 
 def over_background(frame: np.ndarray, masks: np.ndarray, background: np.ndarray) -> np.ndarray:
     """Return the frame with the background replaced, uint8 [H,W,3]; pixels that are mostly person keep their color."""
-    person = cv2.add(masks[..., 0], masks[..., 1])
+    head, body = cv2.split(masks)
+    person = cv2.add(head, body)
     picture = cv2.copyTo(frame, person, background.copy())
-    border = (person > 0) & (person < _KEPT)
-    share = person[border, None].astype(np.float32) / _KEPT
-    picture[border] = np.round(frame[border] * share + background[border] * (1 - share)).astype(np.uint8)
+    border = np.flatnonzero((person > 0) & (person < _KEPT))
+    share = person.ravel()[border, None].astype(np.float32) / _KEPT
+    near, behind = (layer.reshape(-1, 3)[border] for layer in (frame, background))
+    picture.reshape(-1, 3)[border] = np.round(near * share + behind * (1 - share))
     return picture

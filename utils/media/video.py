@@ -9,7 +9,7 @@ import contextlib
 import subprocess
 import tempfile
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -190,7 +190,7 @@ class VideoWriter:
 
     The sound is encoded as AAC and exactly as long as given, whatever the number of frames. ``yuv420p`` needs even
     sizes: an odd width or height grows by one, repeating the last column or row (``size`` tells the size written).
-    ``comment`` is written into the file's metadata.
+    ``comment`` is written into the file's metadata; ``coding`` holds further options of the encoder.
     """
 
     def __init__(
@@ -205,13 +205,14 @@ class VideoWriter:
         preset: str = "medium",
         sample_rate_hz: int = 16000,
         comment: str = "",
+        coding: Sequence[str] = (),
     ) -> None:
         self.path, self.fps, self.audio = Path(path), fps, audio
         self.input_size = size
         odd = pixel_format == "yuv420p"
         self.size = (size[0] + size[0] % 2, size[1] + size[1] % 2) if odd else size
         self.num_frames = 0
-        self._codec = ["-c:v", "libx264", "-preset", preset, "-crf", str(crf), "-pix_fmt", pixel_format]
+        self._codec = ["-c:v", "libx264", "-preset", preset, "-crf", str(crf), "-pix_fmt", pixel_format, *coding]
         self._codec += ["-metadata", f"comment={comment}"] if comment else []
         self._sample_rate_hz = sample_rate_hz
         self._stack = contextlib.ExitStack()

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 
-from modules.face.head_region import strays
+from modules.face.head_region import parted
 from modules.face.segmenters.bisenet_network import BiSeNet
 from modules.face.segmenters.mediapipe import Guide, steepen
 from utils.commons.checkpoint import mismatches
@@ -40,10 +40,7 @@ class BisenetSegmenter:
         guide = Guide(frame)
         person = steepen(guide.sharpen(head + torso))
         part = steepen(guide.sharpen(head / np.maximum(head + torso, 1e-6)))
-        whole, head8 = (np.round(255 * alpha).astype(np.uint8) for alpha in (person, part * person))
-        lost = strays(whole - head8)
-        head8[lost] = whole[lost]
-        return np.stack([head8, whole - head8], axis=-1)
+        return parted(person, part)
 
     def _shares(self, frame: np.ndarray) -> np.ndarray:
         """Return the probability of each class, f32 [19,512,512]."""

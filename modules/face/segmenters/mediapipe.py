@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from modules.face.head_region import HairColors, above_jaw, strays
+from modules.face.head_region import HairColors, above_jaw, parted
 from modules.face.mediapipe_graph import QuietGraph
 from utils.commons.schema import ConfigError
 
@@ -55,10 +55,7 @@ class MediapipeSegmenter:
         hair = self.hair_colors.hanging(_resized(frame, _COLOR_SIZE), small_mesh, small_person)
         if hair.any():
             above = np.maximum(above, steepen(guide.sharpen(hair)))
-        whole, head = (np.round(255 * alpha).astype(np.uint8) for alpha in (person, np.clip(above, 0, 1) * person))
-        lost = strays(whole - head)  # ends of hair and slivers beside the neck
-        head[lost] = whole[lost]
-        return np.stack([head, whole - head], axis=-1)
+        return parted(person, above)
 
 
 def _resized(picture: np.ndarray, size: int) -> np.ndarray:
@@ -74,7 +71,9 @@ class Guide:
     """Moves borders of masks to edges of one RGB frame: a guided filter fitted at the working size."""
 
     def __init__(self, frame: np.ndarray) -> None:
-        self.full = cv2.cvtColor(frame, cv2.COLOR_RGB2LAB).astype(np.float32) / 255
+        lab = cv2.cvtColor(frame, cv2.COLOR_RGB2LAB)
+        self.full = lab.astype(np.float32)
+        self.full *= 1 / 255
         self.small = _resized(self.full, _WORK_SIZE)
 
     def sharpen(self, mask: np.ndarray) -> np.ndarray:
@@ -83,8 +82,9 @@ class Guide:
         mask = cv2.resize(mask, (_WORK_SIZE, _WORK_SIZE), interpolation=cv2.INTER_LINEAR)
         slope, offset = guided_models(self.small, mask, _RADIUS, _EPSILON)
         slope = cv2.resize(slope, size, interpolation=cv2.INTER_LINEAR)
-        offset = cv2.resize(offset, size, interpolation=cv2.INTER_LINEAR)
-        return np.clip(cv2.transform(self.full * slope, np.ones((1, 3))) + offset, 0.0, 1.0)
+        sharp: np.ndarray = cv2.transform(cv2.multiply(slope, self.full, dst=slope), np.ones((1, 3)))
+        sharp += cv2.resize(offset, size, interpolation=cv2.INTER_LINEAR)
+        return np.clip(sharp, 0.0, 1.0, out=sharp)
 
 
 def guided_models(guide: np.ndarray, mask: np.ndarray, radius: int, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
@@ -93,19 +93,19 @@ def guided_models(guide: np.ndarray, mask: np.ndarray, radius: int, epsilon: flo
     def box(values: np.ndarray) -> np.ndarray:
         return cv2.blur(values, (2 * radius + 1, 2 * radius + 1))
 
-    mean_guide, mean_mask = box(guide), box(mask)
-    cross = box(guide * mask[..., None]) - mean_guide * mean_mask[..., None]
+    planes = cv2.split(guide)  # single planes: half the time of strided channels
+    means, mean_mask = [box(plane) for plane in planes], box(mask)
     pairs = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]
-    g = {pair: box(guide[..., pair[0]] * guide[..., pair[1]]) for pair in pairs}
-    aa, ab, ac, bb, bc, cc = (g[i, j] - mean_guide[..., i] * mean_guide[..., j] + epsilon * (i == j) for i, j in pairs)
+    aa, ab, ac, bb, bc, cc = (box(planes[i] * planes[j]) - means[i] * means[j] for i, j in pairs)
+    aa, bb, cc = aa + epsilon, bb + epsilon, cc + epsilon
+    x, y, z = (box(plane * mask) - mean * mean_mask for plane, mean in zip(planes, means, strict=True))
     inverse = [bb * cc - bc * bc, bc * ac - ab * cc, ab * bc - bb * ac]  # of the symmetric 3x3 covariance, by cofactors
     inverse += [aa * cc - ac * ac, ac * ab - aa * bc, aa * bb - ab * ab]
-    determinant = aa * inverse[0] + ab * inverse[1] + ac * inverse[2]
-    x, y, z = cv2.split(cross)
-    terms = [inverse[i] * x + inverse[j] * y + inverse[k] * z for i, j, k in ((0, 1, 2), (1, 3, 4), (2, 4, 5))]
-    slope = cv2.merge([term / determinant for term in terms])
-    offset = mean_mask - np.einsum("hwc,hwc->hw", slope, mean_guide)
-    return box(slope), box(offset)
+    scale = 1 / (aa * inverse[0] + ab * inverse[1] + ac * inverse[2])
+    rows = ((0, 1, 2), (1, 3, 4), (2, 4, 5))
+    slopes = [scale * (inverse[i] * x + inverse[j] * y + inverse[k] * z) for i, j, k in rows]
+    offset = mean_mask - sum(slope * mean for slope, mean in zip(slopes, means, strict=True))
+    return box(cv2.merge(slopes)), box(offset)
 
 
 def steepen(mask: np.ndarray) -> np.ndarray:
