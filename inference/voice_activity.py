@@ -42,9 +42,10 @@ def speech_activity(wav: np.ndarray, num_frames: int, *, fps: int = 25) -> np.nd
 def frame_level_db(wav: np.ndarray, num_frames: int, *, fps: int = 25) -> np.ndarray:
     """Return the loudest 20 ms in each video frame in dB of full scale, [num_frames], at least -90."""
     hop = SAMPLE_RATE_HZ // (2 * fps)
-    padded = np.zeros(2 * num_frames * hop)
-    padded[: min(len(wav), len(padded))] = wav[: len(padded)]
-    power = np.square(padded).reshape(num_frames, 2, hop).mean(axis=2).max(axis=1)
+    length = 2 * num_frames * hop
+    sound = wav[:length] if len(wav) >= length else np.pad(wav, (0, length - len(wav)))
+    parts = sound.reshape(num_frames, 2, hop)
+    power = (np.einsum("fph,fph->fp", parts, parts, dtype=np.float64) / hop).max(axis=1)
     return np.maximum(10 * np.log10(power + 1e-12), _FLOOR_DB)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +29,13 @@ def load_wav(path: Path | str) -> np.ndarray:
     path = Path(path)
     channels = min(2, _count_channels(path))
     resample = f"aresample={SAMPLE_RATE_HZ}:async=1:first_pts=0"
-    data = run_ffmpeg(
-        *("-i", path, "-map", "0:a:0", "-vn", "-ac", str(channels), "-af", resample, "-f", "f32le", "-"),
-        what=f"decode the sound of {path}",
-    )
-    sound = np.frombuffer(data, np.float32).reshape(-1, channels)
+    with tempfile.TemporaryDirectory() as folder:  # a pipe would hold an hour's sound three times
+        raw = Path(folder) / "sound.f32"
+        run_ffmpeg(
+            *("-i", path, "-map", "0:a:0", "-vn", "-ac", str(channels), "-af", resample, "-f", "f32le", raw),
+            what=f"decode the sound of {path}",
+        )
+        sound = np.fromfile(raw, np.float32).reshape(-1, channels)
     if len(sound) == 0:
         raise DataError(f"{path} holds 0 s of sound; give a recording with speech")
     return mix_down(sound)
@@ -40,11 +43,9 @@ def load_wav(path: Path | str) -> np.ndarray:
 
 def mix_down(sound: np.ndarray) -> np.ndarray:
     """Return the mean of the channels [N,C], or the only one that is not silent."""
-    if sound.shape[1] == 1:
-        return sound[:, 0].copy()
-    rms = np.sqrt(np.mean(np.square(sound, dtype=np.float64), axis=0))
-    loud = rms > _SILENT * rms.max()
-    return sound[:, loud if loud.any() else slice(None)].mean(axis=1, dtype=np.float32)
+    energy = np.einsum("nc,nc->c", sound, sound, dtype=np.float64, casting="safe")
+    loud = np.flatnonzero(energy > _SILENT**2 * energy.max())
+    return np.ascontiguousarray(sound[:, loud[0]]) if len(loud) == 1 else sound.mean(axis=1, dtype=np.float32)
 
 
 def _count_channels(path: Path) -> int:
