@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.interpolate import LinearNDInterpolator
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -14,6 +15,12 @@ from utils.geometry.cameras import Intrinsics
 
 _MARGIN = 0.008
 _DEPTH_PER_WIDTH = 1.15
+_FACE_FRONT, _FACE_BACK = 0.015, 0.025
+"""How far a face may lie before and behind the mean landmarks, metres."""
+_SKULL_FRONT, _SKULL_BACK = 0.025, 0.045
+"""The same for hair and ears, about an ellipsoid."""
+_SKULL_HEIGHT = 1.25
+_EAR, _NOSE_ROOT = 0, 27
 
 
 def intrinsics_of(store: PersonStore, image_size: int | None = None) -> Intrinsics:
@@ -84,3 +91,35 @@ def carve_by_masks(
         row = (camera.cy - seen[:, 1] * scale).long().clamp(0, camera.height - 1)
         votes += mask[row, column]
     occupancy.restrict(votes >= agreement * len(picked))
+
+
+@torch.no_grad()
+def carve_by_landmarks(occupancy: OccupancyGrid, aabb: Tensor, lm3d_mean: Tensor) -> None:
+    """Clear the cells far from where a head with the mean landmarks [68,3] (cm) has its surface.
+
+    Rays then find the true depth at once: a wrong one fits most frames too, with poses bent to it, but not new ones.
+    """
+    metres = ((occupancy.centers() + 1) * 0.5 * (aabb[1] - aabb[0]) + aabb[0]).numpy()
+    points = lm3d_mean.double().numpy() / 100
+    size = occupancy.grid_size
+    columns = metres.reshape(size, -1, 3)[0, :, :2]
+    face = LinearNDInterpolator(points[:, :2], points[:, 2])(columns)
+    known = ~np.isnan(face)
+    surface = np.where(known, face, _skull_depth(columns, points, aabb.double().numpy()))
+    front = np.where(known, _FACE_FRONT, _SKULL_FRONT)
+    back = np.where(known, _FACE_BACK, _SKULL_BACK)
+    behind = np.tile(surface, size) - metres[:, 2]
+    occupancy.restrict(torch.from_numpy((behind > -np.tile(front, size)) & (behind < np.tile(back, size))))
+
+
+def _skull_depth(columns: np.ndarray, points: np.ndarray, aabb: np.ndarray) -> np.ndarray:
+    """Return the depth [N] of an ellipsoid's front at frontal places [N,2], and beside it that of its rim.
+
+    The rim lies in the plane of the ears (the jaw's ends), the front in that of the nose's root, the top at the box's.
+    """
+    ears = points[[_EAR, 16 - _EAR]].mean(axis=0)
+    radius = np.array([0.5, 0.5 * _SKULL_HEIGHT]) * (aabb[1, 0] - aabb[0, 0])
+    center = np.array([ears[0], aabb[1, 1] - radius[1]])
+    inside = 1 - np.square((columns - center) / radius).sum(axis=1)
+    depth: np.ndarray = ears[2] + (points[_NOSE_ROOT, 2] - ears[2]) * np.sqrt(inside.clip(min=0))
+    return depth

@@ -19,7 +19,7 @@ class OccupancyGrid(nn.Module):
     weight: Tensor
     occupied: Tensor
 
-    def __init__(self, grid_size: int, *, threshold: float = 0.02) -> None:
+    def __init__(self, grid_size: int, *, threshold: float = 0.05) -> None:
         super().__init__()
         self.grid_size, self.threshold = grid_size, threshold
         cells = grid_size**3
@@ -37,17 +37,24 @@ class OccupancyGrid(nn.Module):
         self.weight.scatter_reduce_(0, cells, weights.to(self.weight.dtype), "amax")
 
     @torch.no_grad()
-    def update(self, decay: float) -> None:
-        """Forget a little, then mark the cells above the threshold and their 26 neighbours as occupied."""
+    def update(self, decay: float, *, corners: bool = True) -> None:
+        """Forget a little, then mark the cells above the threshold and their neighbours as occupied.
+
+        Args:
+            decay: What a cell keeps of its memory.
+            corners: Mark all 26 neighbours; else only the 6 that share a face: fewer samples, slower wandering.
+        """
         self.weight.mul_(decay)
         size = self.grid_size
         visible = (self.weight > self.threshold).view(size, size, size)
-        for axis in range(3):  # growing by a cell in a box is growing along each axis in turn
-            grown = visible.clone()
-            grown.narrow(axis, 1, size - 1).logical_or_(visible.narrow(axis, 0, size - 1))
-            grown.narrow(axis, 0, size - 1).logical_or_(visible.narrow(axis, 1, size - 1))
-            visible = grown
-        self.occupied.copy_(visible.view(-1))
+        grown = visible.clone()
+        for axis in range(3):
+            seen = (
+                grown.clone() if corners else visible
+            )  # growing by a cell in a box is growing along each axis in turn
+            grown.narrow(axis, 1, size - 1).logical_or_(seen.narrow(axis, 0, size - 1))
+            grown.narrow(axis, 0, size - 1).logical_or_(seen.narrow(axis, 1, size - 1))
+        self.occupied.copy_(grown.view(-1))
 
     @torch.no_grad()
     def restrict(self, inside: Tensor) -> None:

@@ -16,7 +16,14 @@ class Triplane(nn.Module):
 
     def __init__(self, sizes: Sequence[int], channels: int) -> None:
         super().__init__()
-        self.planes = nn.ParameterList([nn.Parameter(0.1 * torch.randn(3, channels, size, size)) for size in sizes])
+        # coarse shapes come first: detail begins near zero, or its noise stays where few rays pass
+        deviations = [0.1 * (sizes[0] / size) ** 2 for size in sizes]
+        self.planes = nn.ParameterList(
+            [
+                nn.Parameter(deviation * torch.randn(3, channels, size, size))
+                for size, deviation in zip(sizes, deviations, strict=True)
+            ]
+        )
         self.width = 3 * channels * len(sizes)
 
     def forward(self, positions: Tensor) -> Tensor:

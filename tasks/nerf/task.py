@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from modules.losses.image import depth_spread, mse, opacity_entropy, total_variation
-from modules.nerf.bounds import carve_by_masks, head_bounds, intrinsics_of
+from modules.nerf.bounds import carve_by_landmarks, carve_by_masks, head_bounds, intrinsics_of
 from modules.nerf.compositing import over
 from modules.nerf.conditions import ConditionConfig, condition_width
 from modules.nerf.fields.torso import picture_positions, pose_vector
@@ -27,7 +27,8 @@ from utils.geometry.cameras import Intrinsics
 
 _WARMUP_DECAY = 0.75
 _WARMUP_PROGRESS = 0.15
-_POSE_START = 0.1
+_POSE_START = 0.3
+_SETTLED = 0.5
 
 
 class RayTask(Task):
@@ -102,6 +103,7 @@ class NerfHeadTask(RayTask):
         mean, std = torch.from_numpy(self.store.lm3d_mean), torch.from_numpy(self.store.lm3d_std)
         self.head.field.fit_person(mean, std, head_bounds(self.store))
         carve_by_masks(self.head.occupancy, self.head.field.aabb, self.store)
+        carve_by_landmarks(self.head.occupancy, self.head.field.aabb, mean)
 
     def optimizers(self) -> dict[str, OptimizerSpec]:
         config = self.config
@@ -123,8 +125,8 @@ class NerfHeadTask(RayTask):
 
     def before_step(self, step: int, progress: float) -> None:
         if step and step % self.config.update_extra_interval == 0:
-            early = progress < _WARMUP_PROGRESS
-            self.head.occupancy.update(_WARMUP_DECAY if early else self.config.occupancy_decay)
+            decay = _WARMUP_DECAY if progress < _WARMUP_PROGRESS else self.config.occupancy_decay
+            self.head.occupancy.update(decay, corners=progress < _SETTLED)
         self._poses_move = progress >= _POSE_START
 
     def training_step(self, batch: Batch, *, step: int, optimizer: str) -> dict[str, Tensor]:
@@ -185,6 +187,13 @@ class NerfTorsoTask(RayTask):
         from tasks.nerf.vanilla import VanillaTorsoTask  # it builds on this module
 
         return VanillaTorsoTask if config.field == "vanilla" else cls
+
+    @classmethod
+    def resolve(cls, config: TaskConfig) -> TaskConfig:
+        assert isinstance(config, NerfTorsoConfig)
+        if config.torso_texture_size:
+            return config
+        return config.model_copy(update={"torso_texture_size": open_person(config.video_id).manifest.height})
 
     def __init__(self, config: NerfTorsoConfig) -> None:
         super().__init__(config)

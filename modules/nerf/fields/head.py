@@ -244,7 +244,7 @@ class BlendPlanes(nn.Module):
 
     def __init__(self, number: int, *, channels: int, size: int, cond_dim: int) -> None:
         super().__init__()
-        self.planes = nn.Parameter(0.1 * torch.randn(number, channels, size, size))
+        self.planes = nn.Parameter(0.01 * torch.randn(number, channels, size, size))
         self.mix = nn.Linear(cond_dim, number)
 
     @full_precision

@@ -19,6 +19,7 @@ from modules.nerf.triplane import read_frames
 from utils.commons.schema import Config
 
 _MAX_SHIFT = 0.15
+_TEXTURE_SIZE = 256
 
 
 class TorsoConfig(Config):
@@ -26,8 +27,8 @@ class TorsoConfig(Config):
 
     torso_grid_size: int = Field(32, ge=2)
     """Nodes of the warp grid along each side."""
-    torso_texture_size: int = Field(256, ge=2)
-    """Pixels of the learnt picture along each side."""
+    torso_texture_size: int = Field(0, ge=0)
+    """Pixels of the learnt picture along each side; 0 = as high as the person's pictures (256 without a person)."""
     torso_hidden_size: int = Field(64, ge=1)
     """Width of the network from pose to warp."""
     torso_shades: int = Field(4, ge=0)
@@ -61,7 +62,11 @@ class TorsoField(nn.Module):
         self.config = config
         self.register_buffer("pose_mean", torch.zeros(6))
         self.register_buffer("pose_std", torch.ones(6))
-        size, grid, hidden = config.torso_texture_size, config.torso_grid_size, config.torso_hidden_size
+        size, grid, hidden = (
+            config.torso_texture_size or _TEXTURE_SIZE,
+            config.torso_grid_size,
+            config.torso_hidden_size,
+        )
         self.texture = nn.Parameter(torch.zeros(1, 4, size, size))
         self.pose_net = nn.Sequential(nn.Linear(6, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU())
         self.warp_head = nn.Linear(hidden, 2 * grid * grid)
@@ -80,7 +85,7 @@ class TorsoField(nn.Module):
         """Take the training poses [T,6] and a torso layer [4,H,W] to begin with (RGBA in [0,1], not premultiplied)."""
         self.pose_mean.copy_(poses.mean(dim=0))
         self.pose_std.copy_(poses.std(dim=0, unbiased=False).clamp(min=1e-4))
-        size = self.config.torso_texture_size
+        size = self.texture.shape[-1]
         layer = F.interpolate(layer[None], (size, size), mode="bilinear", align_corners=False, antialias=True)
         with torch.no_grad():
             self.texture.copy_(torch.logit(layer.clamp(0.01, 0.99)))

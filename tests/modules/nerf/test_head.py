@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from modules.nerf.bounds import carve_by_masks, head_bounds, intrinsics_of
+from modules.nerf.bounds import carve_by_landmarks, carve_by_masks, head_bounds, intrinsics_of
 from modules.nerf.conditions import stored_condition
 from modules.nerf.landmark_warp import LandmarkWarp, close_lips
 from modules.nerf.model import HeadConfig, HeadModel, TorsoConfig, TorsoModel, compose_frame
+from modules.nerf.occupancy import OccupancyGrid
 from modules.nerf.pose_offsets import PoseOffsets
 from modules.nerf.sampling import camera_rays
 from tests.support.tiny_head import SMALL, camera_of, learn
@@ -37,6 +38,16 @@ def test_the_box_holds_head_and_landmarks(store: PersonStore) -> None:
     assert bool((landmarks > low).all())
     assert bool((landmarks < high).all())
     assert 0.15 < float(high[0] - low[0]) < 0.25, "the drawn head is 15 cm wide and moves little"
+
+
+def test_the_skull_reaches_from_the_ears_to_the_root_of_the_nose(store: PersonStore) -> None:
+    aabb, mean = head_bounds(store), torch.tensor(store.lm3d_mean)
+    grid = OccupancyGrid(32)
+    carve_by_landmarks(grid, aabb, mean)
+    metres = (grid.centers() + 1) * 0.5 * (aabb[1] - aabb[0]) + aabb[0]
+    above = metres[(metres[:, 1] > mean[19, 1] / 100 + 0.01) & (metres[:, 0].abs() < 0.02) & grid.occupied]
+    assert above[:, 2].min() > mean[0, 2] / 100 - 0.05
+    assert above[:, 2].max() < mean[27, 2] / 100 + 0.03
 
 
 def test_a_field_learns_one_frame(store: PersonStore) -> None:

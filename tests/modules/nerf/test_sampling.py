@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from modules.nerf.bounds import carve_by_landmarks
 from modules.nerf.occupancy import OccupancyGrid
 from modules.nerf.sampling import camera_rays, march
 from modules.nerf.tiles import depth_bounds
@@ -83,6 +84,29 @@ def test_a_cell_seen_stays_with_its_neighbours_and_others_are_forgotten() -> Non
     occupied = grid.occupied.view(8, 8, 8)
     assert int(occupied.sum()) == 27
     assert bool(occupied[4:7, 3:6, 2:5].all())
+
+
+def test_a_settled_surface_keeps_only_the_neighbours_that_share_a_face() -> None:
+    grid = OccupancyGrid(8)
+    cells = torch.tensor([3 + 8 * (4 + 8 * 5), 0])
+    grid.observe(cells, torch.tensor([0.9, 0.04]))
+    grid.weight[1:].mul_(grid.weight[1:] > 0.5)
+    grid.update(1.0, corners=False)
+    occupied = grid.occupied.view(8, 8, 8)
+    expected = torch.zeros(8, 8, 8, dtype=torch.bool)
+    expected[4:7, 4, 3] = expected[5, 3:6, 3] = expected[5, 4, 2:5] = True
+    expected[0, 0, :2] = expected[0, :2, 0] = expected[:2, 0, 0] = True  # remembers the weight it began with
+    assert torch.equal(occupied, expected)
+
+
+def test_only_cells_near_a_face_and_a_skull_stay() -> None:
+    grid, aabb = OccupancyGrid(20), torch.tensor([[-0.1] * 3, [0.1] * 3])
+    corners = torch.tensor([[-6.0, -6.0, 1.2], [6.0, -6.0, 1.2], [-6.0, 6.0, 1.2], [6.0, 6.0, 1.2]])
+    carve_by_landmarks(grid, aabb, corners.repeat(17, 1))
+    occupied = grid.occupied.view(20, 20, 20)  # z, y, x; cells of a centimetre
+    depths = (torch.arange(20) + 0.5) / 100 - 0.1
+    assert torch.equal(occupied[:, 10, 10], (depths > -0.013) & (depths < 0.027)), "the face"
+    assert torch.equal(occupied[:, 18, 10], (depths > -0.033) & (depths < 0.037)), "hair may be thicker"
 
 
 def test_cells_of_centers_are_in_order() -> None:

@@ -185,6 +185,13 @@ def test_a_torso_needs_its_head(root: Path) -> None:
         NerfTorsoTask(NerfTorsoConfig(**{**TORSO, "head_model_dir": "checkpoints/tiny/nothing"}))
 
 
+def test_a_torso_is_as_sharp_as_the_pictures(root: Path) -> None:
+    resolved = NerfTorsoTask.resolve(NerfTorsoConfig(**{**TORSO, "torso_texture_size": 0}))
+    assert resolved.torso_texture_size == 32  # type: ignore[attr-defined]
+    chosen = NerfTorsoConfig(**{**TORSO, "torso_texture_size": 48})
+    assert NerfTorsoTask.resolve(chosen) is chosen
+
+
 def test_experiments_hold_their_own_networks_only(head_dir: Path) -> None:
     torso_dir = run("torso", "tiny/torso_names", updates=1, val_check_interval=100)
     names = {name.split(".")[0] for name in checkpoint.load_model(torso_dir)[0]}
