@@ -17,9 +17,11 @@ _MARGIN = 0.008
 _DEPTH_PER_WIDTH = 1.15
 _FACE_FRONT, _FACE_BACK = 0.015, 0.025
 """How far a face may lie before and behind the mean landmarks, metres."""
-_SKULL_FRONT, _SKULL_BACK = 0.025, 0.045
+_SKULL_FRONT, _SKULL_BACK = 0.01, 0.08
 """The same for hair and ears, about an ellipsoid."""
 _SKULL_HEIGHT = 1.25
+_RIM_BEHIND = 0.02
+"""How far the widest part of the skull lies behind the jaw's ends, metres."""
 _EAR, _NOSE_ROOT = 0, 27
 
 
@@ -121,5 +123,6 @@ def _skull_depth(columns: np.ndarray, points: np.ndarray, aabb: np.ndarray) -> n
     radius = np.array([0.5, 0.5 * _SKULL_HEIGHT]) * (aabb[1, 0] - aabb[0, 0])
     center = np.array([ears[0], aabb[1, 1] - radius[1]])
     inside = 1 - np.square((columns - center) / radius).sum(axis=1)
-    depth: np.ndarray = ears[2] + (points[_NOSE_ROOT, 2] - ears[2]) * np.sqrt(inside.clip(min=0))
+    rim = ears[2] - _RIM_BEHIND
+    depth: np.ndarray = rim + (points[_NOSE_ROOT, 2] - rim) * np.sqrt(inside.clip(min=0))
     return depth

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 _FIRST_WEIGHT = 0.1
+_THRESHOLD, _THIN_THRESHOLD = 0.02, 0.05
 
 
 class OccupancyGrid(nn.Module):
@@ -13,15 +14,15 @@ class OccupancyGrid(nn.Module):
 
     ``weight`` remembers, with exponential decay, the largest rendering weight seen in a cell. Cells above a threshold
     and their neighbours are occupied, so a surface may wander one cell an update and a cell hidden inside the head is
-    let go.
+    let go. Once surfaces have settled a *thin* grid, with a higher threshold and fewer neighbours, needs fewer samples.
     """
 
     weight: Tensor
     occupied: Tensor
 
-    def __init__(self, grid_size: int, *, threshold: float = 0.05) -> None:
+    def __init__(self, grid_size: int) -> None:
         super().__init__()
-        self.grid_size, self.threshold = grid_size, threshold
+        self.grid_size = grid_size
         cells = grid_size**3
         self.register_buffer("weight", torch.full((cells,), _FIRST_WEIGHT))
         self.register_buffer("occupied", torch.ones(cells, dtype=torch.bool))
@@ -37,21 +38,20 @@ class OccupancyGrid(nn.Module):
         self.weight.scatter_reduce_(0, cells, weights.to(self.weight.dtype), "amax")
 
     @torch.no_grad()
-    def update(self, decay: float, *, corners: bool = True) -> None:
+    def update(self, decay: float, *, thin: bool = False) -> None:
         """Forget a little, then mark the cells above the threshold and their neighbours as occupied.
 
         Args:
             decay: What a cell keeps of its memory.
-            corners: Mark all 26 neighbours; else only the 6 that share a face: fewer samples, slower wandering.
+            thin: Leave out fainter cells, and all but the 6 neighbours that share a face. Too early that loses cells
+                of the outline, which few poses show, before it has found its depth.
         """
         self.weight.mul_(decay)
         size = self.grid_size
-        visible = (self.weight > self.threshold).view(size, size, size)
+        visible = (self.weight > (_THIN_THRESHOLD if thin else _THRESHOLD)).view(size, size, size)
         grown = visible.clone()
-        for axis in range(3):
-            seen = (
-                grown.clone() if corners else visible
-            )  # growing by a cell in a box is growing along each axis in turn
+        for axis in range(3):  # growing by a cell in a box is growing along each axis in turn
+            seen = visible if thin else grown.clone()
             grown.narrow(axis, 1, size - 1).logical_or_(seen.narrow(axis, 0, size - 1))
             grown.narrow(axis, 0, size - 1).logical_or_(seen.narrow(axis, 1, size - 1))
         self.occupied.copy_(grown.view(-1))

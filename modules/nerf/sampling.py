@@ -136,4 +136,8 @@ def _no_samples(like: Tensor) -> PackedSamples:
 
 def select(samples: PackedSamples, keep: Tensor) -> PackedSamples:
     """Return the samples where ``keep`` [P] is true, in the same order."""
-    return PackedSamples(samples.ray_index[keep], samples.rank[keep], samples.depths[keep], samples.cells[keep])
+    rows = keep.nonzero()[:, 0]  # a mask would be searched once for each field
+    if len(rows) == len(keep):
+        return samples
+    parts = (samples.ray_index, samples.rank, samples.depths, samples.cells)
+    return PackedSamples(*(part.index_select(0, rows) for part in parts))

@@ -126,7 +126,7 @@ class NerfHeadTask(RayTask):
     def before_step(self, step: int, progress: float) -> None:
         if step and step % self.config.update_extra_interval == 0:
             decay = _WARMUP_DECAY if progress < _WARMUP_PROGRESS else self.config.occupancy_decay
-            self.head.occupancy.update(decay, corners=progress < _SETTLED)
+            self.head.occupancy.update(decay, thin=progress >= _SETTLED)
         self._poses_move = progress >= _POSE_START
 
     def training_step(self, batch: Batch, *, step: int, optimizer: str) -> dict[str, Tensor]:

@@ -117,7 +117,8 @@ class HeadField(nn.Module):
         self.cond_bias = nn.Linear(config.cond_dim, hidden, bias=False) if config.cond_bias else None
         self.second = nn.Linear(hidden, hidden)
         self.density = nn.Linear(hidden, 1 + config.geo_feat_dim)
-        self.color = nn.Sequential(nn.Linear(config.geo_feat_dim, hidden // 2), nn.ReLU(), nn.Linear(hidden // 2, 3))
+        half = hidden // 2
+        self.color = nn.Sequential(nn.Linear(config.geo_feat_dim, half), nn.ReLU(inplace=True), nn.Linear(half, 3))
 
     def fit_person(self, lm3d_mean: Tensor, lm3d_std: Tensor, aabb: Tensor) -> None:
         """Take a person's landmark statistics [68,3] in cm and box [2,3] in metres."""
@@ -199,7 +200,7 @@ class HeadField(nn.Module):
         features = self.triplane(positions)
         if state.blend is not None:
             features = torch.cat([features, read_frames(state.blend, mixing, counts)])
-        hidden = F.relu(self.second(F.relu(self._first_layer(features, state.bias, counts))))
+        hidden = F.relu_(self.second(F.relu_(self._first_layer(features, state.bias, counts))))
         geometry = self.density(hidden)
         log_density = geometry[:number, 0].float() + _FIRST_LOG_DENSITY
         rgbs = torch.sigmoid(self.color(geometry[:, 1:])[:number].float())

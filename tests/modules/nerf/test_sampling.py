@@ -91,7 +91,7 @@ def test_a_settled_surface_keeps_only_the_neighbours_that_share_a_face() -> None
     cells = torch.tensor([3 + 8 * (4 + 8 * 5), 0])
     grid.observe(cells, torch.tensor([0.9, 0.04]))
     grid.weight[1:].mul_(grid.weight[1:] > 0.5)
-    grid.update(1.0, corners=False)
+    grid.update(1.0, thin=True)
     occupied = grid.occupied.view(8, 8, 8)
     expected = torch.zeros(8, 8, 8, dtype=torch.bool)
     expected[4:7, 4, 3] = expected[5, 3:6, 3] = expected[5, 4, 2:5] = True
@@ -106,7 +106,17 @@ def test_only_cells_near_a_face_and_a_skull_stay() -> None:
     occupied = grid.occupied.view(20, 20, 20)  # z, y, x; cells of a centimetre
     depths = (torch.arange(20) + 0.5) / 100 - 0.1
     assert torch.equal(occupied[:, 10, 10], (depths > -0.013) & (depths < 0.027)), "the face"
-    assert torch.equal(occupied[:, 18, 10], (depths > -0.033) & (depths < 0.037)), "hair may be thicker"
+    assert torch.equal(occupied[:, 18, 10], (depths > -0.088) & (depths < 0.002)), "hair lies further back"
+
+
+def test_a_thin_grid_leaves_out_what_is_faint() -> None:
+    grid = OccupancyGrid(8)
+    grid.weight.zero_()
+    grid.observe(torch.tensor([3 + 8 * (4 + 8 * 5)]), torch.tensor([0.03]))
+    grid.update(1.0)
+    assert int(grid.occupied.sum()) == 27
+    grid.update(1.0, thin=True)
+    assert not grid.occupied.any()
 
 
 def test_cells_of_centers_are_in_order() -> None:

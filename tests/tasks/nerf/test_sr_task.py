@@ -40,7 +40,7 @@ def test_the_network_learns_what_interpolation_misses() -> None:
     batch, (group,) = task.train_dataset(rank=0, world_size=1)[0], task.optimizers()["sr"].groups
     optimizer = torch.optim.Adam(group["params"], lr=5e-3)
     errors = []
-    for step in range(90):
+    for step in range(140):
         terms = task.training_step(batch, step=step, optimizer="sr")
         weights = task.loss_weights(step=step, progress=0, optimizer="sr")
         sum(terms[name] * weights[name] for name in weights).backward()
