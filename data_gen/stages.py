@@ -1,7 +1,8 @@
 """A pipeline of stages, each a folder that appears whole: run in order, skip what is done, rerun from what changed.
 
 A stage's ``stage.json`` holds a fingerprint of its version, its configuration keys, its source files and the runs of
-the stages it reads. Where the fingerprint is unchanged and the outputs exist, the stage is skipped.
+the stages it reads. Where the fingerprint is unchanged and the outputs exist, the stage is skipped. A stage that works
+in chunks (``data_gen/chunks.py``) goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from data_gen.chunks import discard_chunks, resumable_dir
 from utils.commons.schema import Config, ConfigError, DataError
 from utils.data.atomic import atomic_dir, save_json
 
@@ -52,6 +54,8 @@ class Stage:
     """Raised when the code makes other outputs from the same inputs."""
     sources: Callable[[Any], list[Path]] = field(default=lambda config: [])
     """Files outside the pipeline that are read."""
+    in_chunks: bool = False
+    """The stage works in chunks, which a stopped run leaves to the next."""
     folder: Callable[[Any], Path] | None = None
     """Where the outputs go; ``processed_dir/<name>`` when absent."""
 
@@ -87,8 +91,9 @@ def run_stages(
         fingerprint = _fingerprint(stage, by_name, config, root)
         if not force and _is_done(stage, config, root, fingerprint):
             logger.info("%s: skipped (done)", stage.name)
+            discard_chunks(stage.target(config, root))
             continue
-        _run(stage, config, root, fingerprint)
+        _run(stage, config, root, fingerprint, fresh=force)
         done.append(stage.name)
     return done
 
@@ -126,12 +131,12 @@ def _is_done(stage: Stage, config: Config, root: Path, fingerprint: dict[str, An
     return same and all((target / name).exists() for name in stage.outputs)
 
 
-def _run(stage: Stage, config: Config, root: Path, fingerprint: dict[str, Any]) -> None:
+def _run(stage: Stage, config: Config, root: Path, fingerprint: dict[str, Any], *, fresh: bool) -> None:
     target = stage.target(config, root)
     logger.info("%s: running", stage.name)
     began = time.monotonic()
     _reset_peak_memory()
-    with atomic_dir(target) as folder:
+    with resumable_dir(target, fingerprint, fresh=fresh) if stage.in_chunks else atomic_dir(target) as folder:
         stage.run(config, root, folder, _progress_bar(stage.name))
         missing = [name for name in stage.outputs if not (folder / name).exists()]
         if missing:

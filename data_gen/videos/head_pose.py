@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
+from data_gen.chunks import load_arrays, run_chunks, save_arrays
 from data_gen.stages import Progress
 from data_gen.videos.config import ProcessConfig
 from modules.face.head_pose import HeadPose, solve_head_pose, with_motion
@@ -16,7 +18,7 @@ from modules.face.pose_smoother import smooth_poses
 from modules.face.pose_solver import Poses
 from modules.face.tracker.fit import fit_clip, mediapipe_head, point_model
 from modules.face.tracker.result import head_pose_of
-from utils.commons.threads import num_threads, ordered_map
+from utils.commons.threads import num_threads
 from utils.data.atomic import save_json, save_npy
 from utils.geometry.cameras import Intrinsics
 from utils.geometry.rotations import world_to_camera_from_c2w
@@ -34,7 +36,7 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
     segments = [(int(start), int(end)) for start, end in facts["segments"]]
     pose = _from_landmarks(config, points, valid, segments)
     if config.pose_refine == "photometric":
-        alignments = _align(config, processed_dir / "ingest" / "video.mp4", pose, valid, progress)
+        alignments = _align(config, processed_dir / "ingest" / "video.mp4", pose, valid, out_dir, progress)
         logger.info("frames agree with the face's texture by %.3f", np.mean([one.correlation for one in alignments]))
         pose = with_motion(pose, points, smooth_poses(*joined(alignments, valid), segments))
     save_npy(out_dir / "c2w.npy", pose.c2w)
@@ -66,7 +68,7 @@ def _from_landmarks(
 
 
 def _align(
-    config: ProcessConfig, video: Path, pose: HeadPose, valid: np.ndarray, progress: Progress
+    config: ProcessConfig, video: Path, pose: HeadPose, valid: np.ndarray, out_dir: Path, progress: Progress
 ) -> list[Alignment]:
     rotation, translation = world_to_camera_from_c2w(pose.c2w)
     aligner = PhotometricAligner(pose.shape, pose.intrinsics)
@@ -75,9 +77,16 @@ def _align(
     frames = (frame for frame, usable in zip(read_clip(video, step=step), valid[used], strict=True) if usable)
     used = used[valid[used]]
     aligner.learn(frames, rotation[used], translation[used])
-    items = zip(read_clip(video), rotation, translation, strict=True)
-    aligned = ordered_map(lambda item: aligner.align(*item), items, num_threads(config.num_workers))
-    return list(progress(aligned, total=len(valid)))
+    names = [part.name for part in fields(Alignment)]
+
+    def align(start: int, stop: int, path: Path) -> None:
+        given = (read_clip(video, start=start, stop=stop), rotation[start:stop], translation[start:stop])
+        aligned = [aligner.align(*item) for item in zip(*given, strict=True)]
+        save_arrays(path, {name: np.array([getattr(one, name) for one in aligned]) for name in names})
+
+    threads = num_threads(config.num_workers)
+    found = load_arrays(run_chunks(out_dir, len(valid), align, threads=threads, progress=progress))
+    return [Alignment(**{name: found[name][index] for name in names}) for index in range(len(valid))]
 
 
 def _facts(

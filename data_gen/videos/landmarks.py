@@ -8,25 +8,27 @@ from pathlib import Path
 
 import numpy as np
 
+from data_gen.chunks import load_arrays, run_chunks, save_arrays
 from data_gen.stages import Progress
 from data_gen.videos.config import ProcessConfig
-from modules.face import build_landmarker, to_landmarks68
+from modules.face import LandmarkTrack, build_landmarker, to_landmarks68
+from modules.face.landmarkers.base import fill_gaps
 from modules.face.segments import find_cuts, long_enough, segments_of, thumbnail
 from utils.commons.schema import DataError
+from utils.commons.threads import num_threads
 from utils.data.atomic import save_json, save_npy
 from utils.media.clip import read_clip
 
 _FEWEST_VALID = 0.5
+_CHUNK_FRAMES, _WARM_UP = 250, 10
+"""Other faces are counted every 25 frames of a chunk."""
 
 
 def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Progress) -> None:
     """Write lm478.npy, lm68.npy, valid.npy and landmarks.json."""
-    video = processed_dir / "ingest" / "video.mp4"
     known_cuts = read_cuts(processed_dir)
-    thumbnails: list[np.ndarray] = []
-    frames = progress(_with_thumbnails(read_clip(video), thumbnails), total=_num_frames(processed_dir))
-    track = build_landmarker(config.landmarker).track(frames, known_cuts or ())
-    cuts = find_cuts(track.points, np.array(thumbnails)) if known_cuts is None else known_cuts
+    track, thumbnails = _track(config, processed_dir / "ingest", known_cuts or [], out_dir, progress)
+    cuts = find_cuts(track.points, thumbnails) if known_cuts is None else known_cuts
     segments = segments_of(cuts, len(track.valid))
     valid = track.valid & long_enough(segments, len(track.valid))
     _check_enough(valid)
@@ -47,6 +49,29 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
     save_json(out_dir / "landmarks.json", facts)
 
 
+def _track(
+    config: ProcessConfig, ingest: Path, cuts: list[int], out_dir: Path, progress: Progress
+) -> tuple[LandmarkTrack, np.ndarray]:
+    """Return the landmarks of the clip, gaps filled, and its thumbnails [T,h,w,3]."""
+    landmarker = build_landmarker(config.landmarker)
+    num_frames = int(json.loads((ingest / "ingest.json").read_text(encoding="utf-8"))["num_frames"])
+
+    def find(start: int, stop: int, path: Path) -> None:
+        warm_up = min(start, _WARM_UP)
+        thumbnails: list[np.ndarray] = []
+        frames = _with_thumbnails(read_clip(ingest / "video.mp4", start=start - warm_up, stop=stop), thumbnails)
+        found = landmarker.find(frames, [cut - start for cut in cuts], warm_up=warm_up)
+        if len(found.valid) != stop - start:
+            raise DataError(f"the clip has fewer than the {num_frames} frames written; run --stage ingest --force")
+        arrays = {"points": found.points, "valid": found.valid, "num_faces": found.num_faces}
+        save_arrays(path, arrays | {"thumbnails": np.array(thumbnails[warm_up:])})
+
+    threads = num_threads(config.num_workers)
+    chunks = load_arrays(run_chunks(out_dir, num_frames, find, threads=threads, progress=progress, size=_CHUNK_FRAMES))
+    points = fill_gaps(chunks["points"], chunks["valid"])
+    return LandmarkTrack(points, chunks["valid"], chunks["num_faces"]), chunks["thumbnails"]
+
+
 def _check_enough(valid: np.ndarray) -> None:
     if valid.mean() < _FEWEST_VALID:
         raise DataError(
@@ -61,11 +86,6 @@ def read_cuts(processed_dir: Path) -> list[int] | None:
     if not path.exists():
         return None
     return [int(frame) for frame in json.loads(path.read_text(encoding="utf-8"))["cut_frames"]]
-
-
-def _num_frames(processed_dir: Path) -> int | None:
-    path = processed_dir / "ingest" / "ingest.json"
-    return int(json.loads(path.read_text(encoding="utf-8"))["num_frames"]) if path.exists() else None
 
 
 def _with_thumbnails(frames: Iterable[np.ndarray], thumbnails: list[np.ndarray]) -> Iterator[np.ndarray]:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from data_gen.chunks import run_chunks
 from data_gen.stages import Progress
 from data_gen.videos.config import ProcessConfig
 from modules.face.background import MAX_SAMPLES, clean_background
 from modules.face.torso_layer import over_background, torso_layer
-from utils.commons.threads import num_threads, ordered_map
+from utils.commons.threads import num_threads
 from utils.data.atomic import atomic_path
-from utils.data.picture_store import PictureStore, PictureWriter, decode_picture, encode_picture
+from utils.data.picture_store import PictureStore, PictureWriter, decode_picture, encode_picture, join_pictures
 from utils.media.clip import read_clip
 
 logger = logging.getLogger(__name__)
@@ -27,17 +28,18 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
     with atomic_path(out_dir / "bg.png") as path:
         path.write_bytes(encode_picture(background, "png"))
 
-    def encode(item: tuple[np.ndarray, bytes]) -> dict[str, bytes]:
-        frame, data = item
+    def encode(frame: np.ndarray, data: bytes) -> dict[str, bytes]:
         alpha = decode_picture(data)[..., :2]
         gt, torso = over_background(frame, alpha, background), torso_layer(frame, alpha)
         return {"gt": encode_picture(gt, "jpeg"), "masks": data, "torso": encode_picture(torso, "png")}
 
-    pairs = zip(read_clip(video), (bytes(masks.read_bytes("masks", i)) for i in range(len(masks))), strict=True)
-    rows = ordered_map(encode, pairs, num_threads(config.num_workers))
-    with PictureWriter(out_dir / "frames.arrow", ["gt", "masks", "torso"]) as writer:
-        for row in progress(rows, total=len(masks)):
-            writer.write(row)
+    def write(start: int, stop: int, path: Path) -> None:
+        with PictureWriter(path, ["gt", "masks", "torso"]) as writer:
+            for frame, index in zip(read_clip(video, start=start, stop=stop), range(start, stop), strict=True):
+                writer.write(encode(frame, bytes(masks.read_bytes("masks", index))))
+
+    chunks = run_chunks(out_dir, len(masks), write, threads=num_threads(config.num_workers), progress=progress)
+    join_pictures(chunks, out_dir / "frames.arrow")
 
 
 def _background(video: Path, masks: PictureStore) -> np.ndarray:

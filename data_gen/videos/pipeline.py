@@ -49,6 +49,7 @@ def _picture_stages() -> list[Stage]:
             _late("landmarks"),
             inputs=("ingest",),
             keys=("landmarker",),
+            in_chunks=True,
         ),
         Stage(
             "sync_check",
@@ -64,6 +65,7 @@ def _picture_stages() -> list[Stage]:
             _late("head_pose"),
             inputs=("ingest", "landmarks"),
             keys=("focal_factor", "pose_refine", "tracker"),
+            in_chunks=True,
             version=6,
         ),
     ]
@@ -78,6 +80,7 @@ def _dataset_stages() -> list[Stage]:
             _late("segmentation"),
             inputs=("ingest", "landmarks", "head_pose"),
             keys=("segmenter", "segmenter_weights"),
+            in_chunks=True,
             version=3,
         ),
         Stage(
@@ -85,6 +88,7 @@ def _dataset_stages() -> list[Stage]:
             ("bg.png", "frames.arrow"),
             _late("layers"),
             inputs=("ingest", "landmarks", "segmentation"),
+            in_chunks=True,
             version=2,
         ),
         Stage(

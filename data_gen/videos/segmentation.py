@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from data_gen.chunks import run_chunks
 from data_gen.stages import Progress
 from data_gen.videos.config import ProcessConfig
 from modules.face.segmenters.base import build_segmenter
-from utils.commons.threads import num_threads, ordered_map
-from utils.data.picture_store import PictureWriter, encode_picture
+from utils.commons.threads import num_threads
+from utils.data.picture_store import PictureWriter, encode_picture, join_pictures
 from utils.media.clip import read_clip
 
 _LEARN_FROM = 24
@@ -24,11 +25,10 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
     step = max(1, len(points) // _LEARN_FROM)
     segmenter.learn(read_clip(video, step=step), points[::step])
 
-    def encode(item: tuple[np.ndarray, np.ndarray]) -> bytes:
-        return encode_picture(segmenter.masks(*item), "png")
+    def write(start: int, stop: int, path: Path) -> None:
+        with PictureWriter(path, ["masks"]) as writer:
+            for frame, mesh in zip(read_clip(video, start=start, stop=stop), points[start:stop], strict=True):
+                writer.write({"masks": encode_picture(segmenter.masks(frame, mesh), "png")})
 
-    pairs = zip(read_clip(video), points, strict=True)
-    encoded = ordered_map(encode, pairs, num_threads(config.num_workers))
-    with PictureWriter(out_dir / "masks.arrow", ["masks"]) as writer:
-        for data in progress(encoded, total=len(points)):
-            writer.write({"masks": data})
+    chunks = run_chunks(out_dir, len(points), write, threads=num_threads(config.num_workers), progress=progress)
+    join_pictures(chunks, out_dir / "masks.arrow")

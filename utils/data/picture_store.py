@@ -6,6 +6,7 @@ not grow with the number of frames: only the bytes of the frame asked for are re
 
 from __future__ import annotations
 
+import contextlib
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from utils.commons.schema import DataError
+from utils.data.atomic import atomic_path
 
 _BATCH_ROWS = 32
 
@@ -89,6 +91,21 @@ class PictureWriter:
             self._temporary.replace(self.path)
         else:
             self._temporary.unlink(missing_ok=True)
+
+
+def join_pictures(parts: Sequence[Path], path: Path) -> None:
+    """Write the rows of several files into one, in order; it is the file that one writer would have made.
+
+    All parts but the last must hold a multiple of 32 rows.
+    """
+    with atomic_path(path) as temporary, contextlib.ExitStack() as stack:
+        writer = None
+        for part in parts:
+            with pa.OSFile(str(part)) as source, pa.ipc.open_file(source) as reader:
+                if writer is None:
+                    writer = stack.enter_context(pa.ipc.new_file(str(temporary), reader.schema))
+                for index in range(reader.num_record_batches):
+                    writer.write_batch(reader.get_batch(index))
 
 
 class PictureStore:

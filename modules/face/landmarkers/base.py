@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,17 +19,28 @@ class LandmarkTrack:
     points: np.ndarray
     """[T,478,3] f32: x, y in pixels (a pixel's centre at +.5), z on the same scale, negative towards the viewer."""
     valid: np.ndarray
-    """[T] bool: a face was found; the points of other frames are interpolated."""
+    """[T] bool: a face was found; the points of other frames are interpolated (0 from :meth:`Landmarker.find`)."""
     num_faces: np.ndarray
     """[T] i32: faces seen in this frame; looked at in some frames only, -1 elsewhere."""
 
 
-class Landmarker(Protocol):
+class Landmarker(ABC):
     """Follows the main face of a video."""
 
+    @abstractmethod
+    def find(self, frames: Iterable[np.ndarray], cuts: Iterable[int] = (), *, warm_up: int = 0) -> LandmarkTrack:
+        """Return the landmarks of a part of a clip, where a face is found; may be called from several threads.
+
+        Args:
+            frames: RGB. The first ``warm_up`` lie before the part and only get the tracking going.
+            cuts: Frame numbers, counted in the part, at which tracking starts anew.
+            warm_up: Ten frames make the landmarks those of a run through the whole clip to a tenth of a pixel.
+        """
+
     def track(self, frames: Iterable[np.ndarray], cuts: Iterable[int] = ()) -> LandmarkTrack:
-        """Return the landmarks of RGB frames; tracking starts anew at every frame number of ``cuts``."""
-        ...
+        """Return the landmarks of RGB frames, gaps filled; tracking starts anew at every frame number of ``cuts``."""
+        found = self.find(frames, cuts)
+        return replace(found, points=fill_gaps(found.points, found.valid))
 
 
 def build_landmarker(name: str) -> Landmarker:

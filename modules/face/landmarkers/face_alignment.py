@@ -8,35 +8,37 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import RBFInterpolator
 
-from modules.face.landmarkers.base import LandmarkTrack, fill_gaps
+from modules.face.landmarkers.base import Landmarker, LandmarkTrack
 from modules.face.landmarkers.mediapipe import MediapipeLandmarker
 from modules.face.landmarks68 import MESH_OF_68
 from utils.commons.schema import ConfigError
 
 
-class FaceAlignmentLandmarker:
+class FaceAlignmentLandmarker(Landmarker):
     """Slower than MediapipeLandmarker without a GPU; a frame is valid if both find the face."""
 
     def __init__(self) -> None:
         self._network = _load()
         self._mesh = MediapipeLandmarker()
 
-    def track(self, frames: Iterable[np.ndarray], cuts: Iterable[int] = ()) -> LandmarkTrack:
-        """Return the landmarks of RGB frames; tracking starts anew at every frame number of ``cuts``."""
+    def find(self, frames: Iterable[np.ndarray], cuts: Iterable[int] = (), *, warm_up: int = 0) -> LandmarkTrack:
+        """Return the landmarks of a part of a clip."""
         found: list[np.ndarray | None] = []
 
         def watched() -> Iterator[np.ndarray]:
-            for frame in frames:
-                found.append(self._points68(frame))
+            for index, frame in enumerate(frames, -warm_up):
+                if index >= 0:
+                    found.append(self._points68(frame))
                 yield frame
 
-        track = self._mesh.track(watched(), cuts)
+        track = self._mesh.find(watched(), cuts, warm_up=warm_up)
         valid = track.valid & np.array([points is not None for points in found])
         points = track.points.copy()
         for index, target in enumerate(found):
             if valid[index] and target is not None:
                 points[index] = bend(points[index], target)
-        return LandmarkTrack(fill_gaps(points, valid), valid, track.num_faces)
+        points[~valid] = 0
+        return LandmarkTrack(points, valid, track.num_faces)
 
     def _points68(self, frame: np.ndarray) -> np.ndarray | None:
         faces = self._network.get_landmarks(frame)

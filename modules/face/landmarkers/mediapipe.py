@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from modules.face.landmarkers.base import LandmarkTrack, fill_gaps
+from modules.face.landmarkers.base import Landmarker, LandmarkTrack
 from modules.face.landmarks68 import NUM_MESH_POINTS
 from modules.face.mediapipe_graph import QuietGraph
 
@@ -15,14 +15,14 @@ _COUNT_EVERY = 25
 """Other faces are looked for once a second."""
 
 
-class MediapipeLandmarker:
+class MediapipeLandmarker(Landmarker):
     """Tracks one face; follows from frame to frame and searches anew after a loss or a cut."""
 
     def __init__(self, min_confidence: float = 0.5) -> None:
         self.min_confidence = min_confidence
 
-    def track(self, frames: Iterable[np.ndarray], cuts: Iterable[int] = ()) -> LandmarkTrack:
-        """Return the landmarks of RGB frames; tracking starts anew at every frame number of ``cuts``."""
+    def find(self, frames: Iterable[np.ndarray], cuts: Iterable[int] = (), *, warm_up: int = 0) -> LandmarkTrack:
+        """Return the landmarks of a part of a clip; other faces are counted in its first frame and once a second."""
         import mediapipe as mp  # heavy
 
         restarts = set(cuts)
@@ -31,15 +31,16 @@ class MediapipeLandmarker:
         counts: list[int] = []
         options = {"model_selection": 1, "min_detection_confidence": self.min_confidence}
         with QuietGraph(mp.solutions.face_detection.FaceDetection, **options) as detector, self._mesh(mp) as mesh:
-            for index, frame in enumerate(frames):
+            for index, frame in enumerate(frames, -warm_up):
                 if index in restarts:
                     mesh.reset()
                 face = _mesh_points(mesh, frame)
+                if index < 0:
+                    continue
                 points.append(np.zeros((NUM_MESH_POINTS, 3), np.float32) if face is None else face)
                 found.append(face is not None)
                 counts.append(_count_faces(detector, frame) if index % _COUNT_EVERY == 0 else -1)
-        valid = np.array(found, bool)
-        return LandmarkTrack(fill_gaps(np.array(points, np.float32), valid), valid, np.array(counts, np.int32))
+        return LandmarkTrack(np.array(points, np.float32), np.array(found, bool), np.array(counts, np.int32))
 
     def _mesh(self, mp: Any) -> QuietGraph:
         return QuietGraph(

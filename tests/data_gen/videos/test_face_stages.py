@@ -14,6 +14,7 @@ from data_gen.videos.config import ProcessConfig
 from modules.face.head_pose import project_lm3d
 from modules.face.landmarkers.base import LandmarkTrack
 from tests.modules.face.synthetic_head import CAMERA, SIZE, head_motion, observe, paint_face, smooth_head_shape
+from tests.support.drawn_stages import BandSegmenter
 from utils.commons.schema import DataError
 from utils.data.atomic import save_json
 from utils.data.picture_store import PictureStore, decode_picture
@@ -28,23 +29,11 @@ MOTION = head_motion(NUM_FRAMES)
 class TrueLandmarker:
     lost = frozenset({7})
 
-    def track(self, frames: Iterable[np.ndarray], cuts: Iterable[int] = ()) -> LandmarkTrack:
+    def find(self, frames: Iterable[np.ndarray], cuts: Iterable[int] = (), *, warm_up: int = 0) -> LandmarkTrack:
         count = sum(1 for _ in frames)
         valid = np.array([t not in self.lost for t in range(count)])
         points = observe(SHAPE, MOTION, noise_px=0.2)[:count].astype(np.float32)
         return LandmarkTrack(points, valid, np.where(np.arange(count) % 25 == 0, 1, -1).astype(np.int32))
-
-
-class BandSegmenter:
-    def learn(self, frames: Iterable[np.ndarray], points: np.ndarray) -> None:
-        assert sum(1 for _ in frames) == len(points)
-
-    def masks(self, frame: np.ndarray, points: np.ndarray) -> np.ndarray:
-        masks = np.zeros((SIZE, SIZE, 2), np.uint8)
-        chin = int(points[152, 1])
-        masks[20:chin, 60:200, 0] = 255
-        masks[chin:, 90:170, 1] = 255
-        return masks
 
 
 def plain(items: Iterable, total: int | None = None) -> Iterable:
