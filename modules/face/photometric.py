@@ -2,7 +2,8 @@
 
 A landmarker's noise (a third of a degree) is common to all its points; skin, brows and nose say far more. The surface
 is the mean mesh; its texture is the median over some frames, found together with their poses; each frame is then
-aligned to it by Gauss-Newton on band-passed gray values (Lucas-Kanade in the six parameters of the pose and a gain).
+aligned to it by Gauss-Newton on band-passed gray values (Lucas-Kanade in the six parameters of the pose, a gain and
+the weights of K expression modes, which keep brows and cheeks from passing for nods).
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import cv2
 import numpy as np
 from scipy.interpolate import LinearNDInterpolator
 
+from modules.face.expression_modes import expression_modes
 from modules.face.landmarks68 import FACE_OVAL, LEFT_EYE, RIGHT_EYE, SUBNASALE
-from modules.face.pose_solver import Poses, pose_jacobian, project_camera
+from modules.face.pose_solver import Poses, point_jacobian, pose_jacobian, project_camera
 from utils.geometry.cameras import Intrinsics
 from utils.geometry.rotations import matrix_from_vector
 
@@ -29,6 +31,7 @@ _TEXTURE_ROUNDS = 3
 _PRIOR_PX_AT_512 = 1.0
 """Trust in the landmarks' pose: it is off by about this many pixels at a typical point."""
 _PRIOR_POINTS = 12.0
+_MODES = 8
 _MIN_CORRELATION = 0.7
 _MARGIN_AT_512 = 24.0
 
@@ -51,6 +54,8 @@ class Alignment:
     translation: np.ndarray
     information: np.ndarray
     """[6,6] inverse covariance of a small turn (radians, applied after the rotation) and shift (metres)."""
+    expression: np.ndarray
+    """[K] weights of the expression modes, in standard deviations."""
     correlation: float
     """Of the frame with the texture; low where the face is covered or blurred (the pose is then the one given)."""
 
@@ -61,18 +66,18 @@ class PhotometricAligner:
     def __init__(self, shape: np.ndarray, intrinsics: Intrinsics) -> None:
         self.intrinsics = intrinsics
         self.points = surface_points(shape)
+        self.modes = expression_modes(shape, self.points, _MODES)
         self._scale = intrinsics.height / 512
         self._textures: list[np.ndarray] = []
 
     def learn(self, frames: Iterable[np.ndarray], rotation: np.ndarray, translation: np.ndarray) -> None:
         """Find the common texture from some RGB frames with poses [N,3,3] and [N,3]."""
-        poses = list(zip(rotation, translation, strict=True))
-        bands = [self._bands(frame, *pose) for frame, pose in zip(frames, poses, strict=True)]
+        found = [self._unmoved(*pose, 0.0) for pose in zip(rotation, translation, strict=True)]
+        bands = [self._bands(frame, one.rotation, one.translation) for frame, one in zip(frames, found, strict=True)]
         for _ in range(_TEXTURE_ROUNDS):
-            self._textures = [self._mean_texture(bands, poses, level) for level in range(len(_BANDS_AT_512))]
-            aligned = [self._align(band, *given) for band, given in zip(bands, poses, strict=True)]
-            poses = [(one.rotation, one.translation) for one in aligned]
-        self._textures = [self._mean_texture(bands, poses, level) for level in range(len(_BANDS_AT_512))]
+            self._textures = [self._mean_texture(bands, found, level) for level in range(len(_BANDS_AT_512))]
+            found = [self._align(band, one.rotation, one.translation) for band, one in zip(bands, found, strict=True)]
+        self._textures = [self._mean_texture(bands, found, level) for level in range(len(_BANDS_AT_512))]
 
     def align(self, frame: np.ndarray, rotation: np.ndarray, translation: np.ndarray) -> Alignment:
         """Return the pose at which one RGB frame fits the texture best, near the pose given."""
@@ -101,69 +106,87 @@ class PhotometricAligner:
         sampled = cv2.remap(band.picture, where, np.empty(0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return sampled[0].astype(np.float64)
 
-    def _mean_texture(
-        self, bands: list[list[Band]], poses: list[tuple[np.ndarray, np.ndarray]], level: int
-    ) -> np.ndarray:
+    def _mean_texture(self, bands: list[list[Band]], found: list[Alignment], level: int) -> np.ndarray:
         rows = []
-        for band, (rotation, translation) in zip(bands, poses, strict=True):
-            values = self._sample(band[level], self.points @ rotation.T + translation)[:, 0]
+        for band, one in zip(bands, found, strict=True):
+            surface = self.points + np.tensordot(one.expression, self.modes, 1)
+            values = self._sample(band[level], surface @ one.rotation.T + one.translation)[:, 0]
             rows.append((values - values.mean()) / max(float(values.std()), 1e-6))
         return np.median(rows, axis=0)
 
+    def _unmoved(self, rotation: np.ndarray, translation: np.ndarray, correlation: float) -> Alignment:
+        """Return the pose given, as sure as landmarks are."""
+        information = self._prior(rotation, translation)[:6, :6]
+        return Alignment(rotation, translation, information, np.zeros(len(self.modes)), correlation)
+
     def _align(self, bands: list[Band], rotation: np.ndarray, translation: np.ndarray) -> Alignment:
-        given = (rotation, translation)
-        moved = np.zeros(6)
-        prior = self._prior(*given)
+        prior = self._prior(rotation, translation)
+        moved = np.zeros(len(prior))
         information, correlation = prior, 0.0
         for level, (band, iterations) in enumerate(zip(bands, _ITERATIONS, strict=True)):
             part = slice(None, None, _STRIDES[level])
-            points, texture = self.points[part], self._textures[level][part]
+            points, modes, texture = self.points[part], self.modes[:, part], self._textures[level][part]
             for _ in range(iterations):
-                turned = points @ (matrix_from_vector(moved[:3]) @ given[0]).T
-                step, information, correlation = self._step(band, texture, turned, given[1], prior, moved)
+                turn = matrix_from_vector(moved[:3]) @ rotation
+                turned = (points + np.tensordot(moved[6:], modes, 1)) @ turn.T
+                sample, rows = self._rows(band, texture, turned, translation + moved[3:6], modes @ turn.T)
+                step, information, correlation = self._step(sample, texture, rows, prior, moved, -translation[2])
                 moved = moved + step
         if correlation < _MIN_CORRELATION:
-            return Alignment(*given, prior, correlation)
-        return Alignment(matrix_from_vector(moved[:3]) @ given[0], given[1] + moved[3:], information, correlation)
+            return self._unmoved(rotation, translation, correlation)
+        turn = matrix_from_vector(moved[:3]) @ rotation
+        return Alignment(turn, translation + moved[3:6], information, moved[6:], correlation)
 
     def _prior(self, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
-        """Return the information [6,6] that the pose given carries: some points seen with an error of a pixel or so."""
+        """Return what is believed before looking, as information [6+K,6+K].
+
+        The pose given is that of some points seen with an error of a pixel or so; modes have unit variance.
+        """
         turned = self.points[::25] @ rotation.T
         rows = pose_jacobian(turned + translation, turned, self.intrinsics.focal).reshape(-1, 6)
-        return rows.T @ rows * (_PRIOR_POINTS / (len(rows) / 2) / (_PRIOR_PX_AT_512 * self._scale) ** 2)
+        prior = np.eye(6 + len(self.modes))
+        prior[:6, :6] = rows.T @ rows * (_PRIOR_POINTS / (len(rows) / 2) / (_PRIOR_PX_AT_512 * self._scale) ** 2)
+        return prior
+
+    def _rows(
+        self, band: Band, texture: np.ndarray, turned: np.ndarray, translation: np.ndarray, modes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the values [N] seen and their derivatives [N,6+K+2] by pose, modes (turned), gain and level."""
+        camera = turned + translation
+        sample = self._sample(band, camera)
+        gradient = sample[:, None, 1:]
+        by_point = gradient @ point_jacobian(camera, self.intrinsics.focal)
+        rows = np.empty((len(camera), 6 + len(modes) + 2))
+        rows[:, :6] = (gradient @ pose_jacobian(camera, turned, self.intrinsics.focal))[:, 0]
+        rows[:, 6:-2] = np.einsum("nc,knc->nk", by_point[:, 0], modes)
+        rows[:, -2], rows[:, -1] = -texture, 1.0
+        return sample[:, 0], rows
 
     def _step(
         self,
-        band: Band,
+        value: np.ndarray,
         texture: np.ndarray,
-        turned: np.ndarray,
-        given: np.ndarray,
+        rows: np.ndarray,
         prior: np.ndarray,
         moved: np.ndarray,
+        distance: float,
     ) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return a Gauss-Newton step [6], the information [6,6] of the pose after it, and the correlation before it."""
-        camera = turned + given + moved[3:]
-        sample = self._sample(band, camera)
-        value = sample[:, 0]
-        by_pose = pose_jacobian(camera, turned, self.intrinsics.focal)
-        rows = np.empty((len(value), 8))
-        rows[:, :6] = sample[:, 1:2] * by_pose[:, 0] + sample[:, 2:3] * by_pose[:, 1]
-        rows[:, 6], rows[:, 7] = -texture, 1.0
+        """Return a Gauss-Newton step [6+K], the information [6,6] of the pose after it, and the correlation before."""
         gain = float(value @ texture / (texture @ texture))
         residual = value - gain * texture
         residual -= np.median(residual)
         spread = 1.4826 * float(np.median(np.abs(residual))) + 1e-6
-        apart_px = _SPACING_M * self.intrinsics.focal / -given[2]
+        apart_px = _SPACING_M * self.intrinsics.focal / distance
         independent = min(1.0, (apart_px / (_BLUR_AT_512 * self._scale)) ** 2)  # closer neighbours say the same
         weights = independent / (spread * (1 + (residual / (2 * spread)) ** 2)) ** 2
         weighted = rows * weights[:, None]
         normal = weighted.T @ rows
-        normal[:6, :6] += prior
+        normal[:-2, :-2] += prior
         right = -weighted.T @ residual
-        right[:6] -= prior @ moved
+        right[:-2] -= prior @ moved
         free = normal[:6, :6] - normal[:6, 6:] @ np.linalg.solve(normal[6:, 6:], normal[6:, :6])
         correlation = gain * float(np.linalg.norm(texture)) / max(float(np.linalg.norm(value)), 1e-6)
-        return np.linalg.solve(normal, right)[:6], free, correlation
+        return np.linalg.solve(normal, right)[:-2], free, correlation
 
 
 def joined(alignments: Sequence[Alignment], valid: np.ndarray) -> tuple[Poses, np.ndarray]:

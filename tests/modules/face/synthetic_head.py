@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +19,12 @@ from modules.face.landmarks68 import (
     SUBNASALE,
 )
 from modules.face.pose_solver import Poses, project_camera
+from modules.face.rigid_shape import to_head_coordinates
+from modules.face.tracker.fit import mediapipe_head
 from utils.geometry.cameras import Intrinsics
 from utils.geometry.rotations import matrix_from_vector
 
+SkinMotion = Callable[[np.ndarray], np.ndarray]
 SIZE = 256
 CAMERA = Intrinsics(4.0 * SIZE, SIZE / 2, SIZE / 2, SIZE, SIZE)
 
@@ -75,8 +79,11 @@ def footage(num_frames: int = 60, noise_px: float = 0.0) -> Footage:
     return Footage(shape, poses, observe(shape, poses, noise_px))
 
 
-def paint_face(poses: Poses, shape: np.ndarray, frame: int) -> np.ndarray:
-    """Return an RGB picture [SIZE,SIZE,3] of a face whose skin carries a fixed pattern of blotches."""
+def paint_face(poses: Poses, shape: np.ndarray, frame: int, moved: SkinMotion | None = None) -> np.ndarray:
+    """Return an RGB picture [SIZE,SIZE,3] of a face whose skin carries a fixed pattern of blotches.
+
+    ``moved`` tells of places (x, y) [...,2] how far, in metres, the skin seen there has moved from where it rests.
+    """
     columns, rows = np.meshgrid(np.arange(SIZE) + 0.5, np.arange(SIZE) + 0.5)
     rays = np.stack([(columns - CAMERA.cx) / CAMERA.focal, -(rows - CAMERA.cy) / CAMERA.focal, -np.ones_like(rows)], -1)
     origin = -poses.rotation[frame].T @ poses.translation[frame]
@@ -87,10 +94,12 @@ def paint_face(poses: Poses, shape: np.ndarray, frame: int) -> np.ndarray:
         depth += (point[..., 2] - surface_depth(point[..., 0], point[..., 1])) / -directions[..., 2]
     point = origin + depth[..., None] * directions
     x, y = point[..., 0], point[..., 1]
+    inside = (x / 0.075) ** 2 + (y / 0.1) ** 2 < 1
+    if moved is not None:
+        x, y = np.moveaxis(point[..., :2] - moved(point[..., :2]), -1, 0)
     pattern = sum(
         np.sin(a * x + b * y + c) for a, b, c in ((420, 130, 0), (-230, 390, 1), (610, -340, 2), (90, 700, 4))
     )
-    inside = (x / 0.075) ** 2 + (y / 0.1) ** 2 < 1
     gray = np.where(inside, 128 + 22 * pattern, 40)
     return np.repeat(np.clip(gray, 0, 255).astype(np.uint8)[..., None], 3, axis=-1)
 
@@ -107,6 +116,13 @@ def smooth_head_shape() -> np.ndarray:
     return shape
 
 
+def open_head_shape() -> np.ndarray:
+    """Return the open head's mean mesh [478,3] in head coordinates, pressed onto the surface that is painted."""
+    shape = to_head_coordinates(mediapipe_head().mean.astype(np.float64))
+    shape[:, 2] = surface_depth(shape[:, 0], shape[:, 1])
+    return shape
+
+
 __all__ = [
     "CAMERA",
     "CHIN",
@@ -118,4 +134,5 @@ __all__ = [
     "head_motion",
     "head_shape",
     "observe",
+    "open_head_shape",
 ]

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.interpolate import LinearNDInterpolator
 
+from modules.face import photometric
+from modules.face.expression_modes import expression_modes
 from modules.face.photometric import PhotometricAligner, joined, surface_points
 from modules.face.pose_solver import Poses
-from tests.modules.face.synthetic_head import CAMERA, head_motion, paint_face, smooth_head_shape
+from tests.modules.face.synthetic_head import CAMERA, head_motion, open_head_shape, paint_face, smooth_head_shape
 from utils.geometry.rotations import angle_between, matrix_from_vector, mean_rotation
 
 
@@ -51,3 +54,22 @@ def test_surface_leaves_out_eyes_mouth_and_jaw() -> None:
     assert len(points) > 500
     assert points[:, 1].min() > shape[2, 1]
     assert np.linalg.norm(points[:, :2] - [-0.031, 0.02], axis=1).min() > 0.008
+
+
+def test_expressions_do_not_pass_for_nods(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth, shape = head_motion(16), open_head_shape()
+    points = surface_points(shape)
+    skin = LinearNDInterpolator(points[:, :2], expression_modes(shape, points, 2)[1, :, :2], fill_value=0.0)
+    strength = 1.5 * np.sin(np.arange(16) / 2)
+    frames = [paint_face(truth, shape, t, lambda xy, t=t: strength[t] * skin(xy)) for t in range(16)]
+
+    def error(num_modes: int) -> float:
+        monkeypatch.setattr(photometric, "_MODES", num_modes)
+        aligner = PhotometricAligner(shape, CAMERA)
+        aligner.learn(frames, truth.rotation, truth.translation)
+        aligned = [aligner.align(*item) for item in zip(frames, truth.rotation, truth.translation, strict=True)]
+        return off_by(joined(aligned, np.ones(16, bool))[0], truth)
+
+    stiff, soft = error(0), error(8)
+    assert stiff > 0.2
+    assert soft < 0.5 * stiff
