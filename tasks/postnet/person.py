@@ -26,6 +26,8 @@ LOWER_FACE = np.r_[0:51, 144:204]
 """Coordinates of jaw and mouth, which speech moves, among the 204."""
 _LARGEST_GAIN = 1.6
 _SHARES = (0.25, 0.5, 0.75)
+_FEW_FRAMES, _LARGEST_SHARE_OF_FEW = 1000, 0.5
+"""From less than 40 s a map follows its own voice by heart and spoils others."""
 
 
 class PersonFitConfig(Config):
@@ -88,7 +90,7 @@ def _match_person(
     """
     generic, ridge, truth = _joined(vae, pieces, honest)
     if config.person_ridge_auto:
-        generator.ridge_share.fill_(_best_share(generic, ridge, truth, neutral))
+        generator.ridge_share.fill_(best_share(generic, ridge, truth, neutral))
         logger.info("share of the person's own linear map: %.2f", float(generator.ridge_share))
     share = generator.ridge_share
     blend = (1 - share) * generic + share * ridge
@@ -111,10 +113,10 @@ def _joined(
     return generics, ridges, truths
 
 
-def _best_share(generic: Tensor, ridge: Tensor, truth: Tensor, neutral: Tensor) -> float:
+def best_share(generic: Tensor, ridge: Tensor, truth: Tensor, neutral: Tensor) -> float:
     """Return the share with the least distance of the mouth points over that of a still mouth, minus the correlation.
 
-    All of one voice's map is never taken: it has not heard any other.
+    All of one voice's map is never taken, and of a short clip's no more than half: it has not heard any other.
     """
     true = to_points(truth, neutral)
     still = max(aligned_lmd(to_points(torch.zeros_like(truth), neutral), true), 1e-9)
@@ -123,7 +125,8 @@ def _best_share(generic: Tensor, ridge: Tensor, truth: Tensor, neutral: Tensor) 
         points = to_points((1 - share) * generic + share * ridge, neutral)
         return aligned_lmd(points, true) / still - lip_corr(lip_opening(points), lip_opening(true))
 
-    return min(_SHARES, key=score)
+    most = 1.0 if len(truth) >= _FEW_FRAMES else _LARGEST_SHARE_OF_FEW
+    return min((share for share in _SHARES if share <= most), key=score)
 
 
 def _no_pitch(vae: Audio2MotionVAE, speech: Tensor) -> Tensor | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from modules.postnet.opening_map import OpeningMap
+from modules.postnet.opening_map import OpeningMap, widening
 from tests.support.tiny_corpus import tiny_clip
 
 
@@ -44,3 +44,23 @@ def test_the_width_of_the_mouth_is_left_alone_where_it_does_not_follow_the_openi
         (m.unflatten(-1, (68, 3))[:, 54, 0] - m.unflatten(-1, (68, 3))[:, 48, 0]) for m in (0.6 * true, mapped)
     )
     assert torch.corrcoef(torch.stack([before, after]))[0, 1] > 0.95
+
+
+def test_a_prediction_that_explains_little_is_closed_but_not_widened() -> None:
+    true, neutral = _person()
+    other = torch.from_numpy(np.random.default_rng(0).permutation(400))
+    weak = 0.35 * true + 0.35 * true[other]  # correlates by some .7, and is timid
+    opening_map = OpeningMap()
+    opening_map.fit(weak, true, neutral)
+    before, after, wanted = (opening_map.opening(m) for m in (weak, opening_map(weak[None])[0], true))
+    low, high = (torch.stack([o.quantile(level) for o in (before, after, wanted)]) for level in (0.1, 0.9))
+    assert (low[1] - low[2]).abs() < 0.2 * (low[0] - low[2]).abs()
+    assert high[1] - high[0] < 0.2 * (high[2] - high[0])
+
+
+def test_openings_are_widened_as_far_as_they_are_explained() -> None:
+    numbers = torch.from_numpy(np.random.default_rng(1).standard_normal((2, 20000)))
+    for r, wanted in ((0.5, 0.0), (0.7, 0.0), (0.9, 0.62), (1.0, 1.0)):
+        other = r * numbers[0] + (1 - r * r) ** 0.5 * numbers[1]
+        assert abs(widening(numbers[0], other) - wanted) < 0.02
+    assert widening(numbers[0], torch.zeros(20000)) == 0

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from tasks.postnet.dataset import PersonTest, PersonWindows, open_person, selection_split
+from tasks.postnet.person import best_share
 from tasks.postnet.task import PostNetTask
 from tasks.trainer import train
 from tests.support.motion_root import train_experts, write_data
 from tests.support.motion_runs import assert_resume_is_exact, post_config
+from tests.support.tiny_corpus import tiny_clip
 from tests.support.tiny_person import write_tiny_person
 from utils.commons.checkpoint import load_model
 from utils.commons.runtime import seeded_generator
@@ -174,3 +176,12 @@ def test_a_person_with_other_speech_features_is_refused_by_name(root: Path) -> N
         DataError, match=r"lm3d_vae needs speech features 'tiny' of width 8, but video mia holds 'tiny' of"
     ):
         post_config(video_id="mia")
+
+
+def test_of_a_short_clip_the_own_map_gets_no_more_than_half() -> None:
+    clip = torch.from_numpy(tiny_clip(1, 0, 1200, 4).lm3d.reshape(1200, -1))
+    neutral = clip.mean(0)
+    true, still = clip - neutral, torch.zeros_like(clip)
+    assert best_share(still, true, true, neutral) == 0.75  # the map is perfect, the generic model useless
+    assert best_share(still[:900], true[:900], true[:900], neutral) == 0.5
+    assert best_share(true, still, true, neutral) == 0.25
