@@ -12,6 +12,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from modules.audio2motion.model import pitch_ids
 from modules.layers.conv import ConvBlock1d
+from modules.postnet.lip_closing import LipClosing
 from modules.postnet.nearest import NearestMouths
 from modules.postnet.opening_map import OpeningMap
 from modules.postnet.ridge import SpeechRidge
@@ -38,6 +39,9 @@ class PostNetConfig(Config):
     on the person's nearest tracked mouths. The last two are solved, not trained."""
     person_opening_map: bool = False
     """Give the blend the person's own distribution of lip openings, closed ones above all. Needs person_ridge_share."""
+    person_lip_closing: bool = False
+    """Shut the lips for a moment where the blend's opening dips, as often as frames left out of the fit allow. Needs
+    person_opening_map."""
     postnet_speech_channels: int = Field(0, ge=0)
     """Channels in which the generator hears the speech itself; 0 is the published post-net, which sees motion alone."""
     postnet_use_pitch: bool = False
@@ -87,6 +91,8 @@ class PostNet(nn.Module):
             self.register_buffer("ridge_share", torch.tensor(config.person_ridge_share))
             if config.person_opening_map:
                 self.opening_map = OpeningMap()
+            if config.person_opening_map and config.person_lip_closing:
+                self.lip_closing = LipClosing()
         if config.postnet_auto_share:
             self.register_buffer("share", torch.ones(()))
         if config.postnet == "lle":
@@ -112,7 +118,15 @@ class PostNet(nn.Module):
             assert speech is not None
             ridge = self.ridge(speech)
         blend = ((1 - share) * x + share * ridge) * self.gain
-        return self.opening_map(blend) if self.config.person_opening_map else blend
+        return self.mapped(blend) if self.config.person_opening_map else blend
+
+    def mapped(self, blend: Tensor) -> Tensor:
+        """Return a blend [B,T,204] with the person's openings, and closed lips where it nearly closes them."""
+        motion = self.opening_map(blend)
+        if not self.config.person_lip_closing:
+            return motion
+        opening = self.opening_map.opening
+        return self.lip_closing(motion, opening(motion), opening(blend), self.opening_map.direction)
 
     def correction(self, x: Tensor, keep: Tensor, speech: Tensor | None, f0: Tensor | None = None) -> Tensor:
         """Return what the generator adds to x [B,T,204] under a mask [B,T]."""

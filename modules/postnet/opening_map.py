@@ -3,8 +3,8 @@
 A prediction is the mean of what could follow a sound: it opens too little and, worse, never quite closes. The map
 matches quantiles, found on frames the prediction was not fitted on, and moves jaw and lips along the direction in which
 this person's landmarks follow the opening, so that rounding and spreading stay. Lips are closed whatever the fit is
-worth; they are opened wider only as far as the prediction explains the opening, since a wide mouth at the wrong moment
-is worse than a timid one.
+worth; they are opened wider only as far as the prediction explains the opening or much video is there to go by, since
+a wide mouth at the wrong moment is worse than a timid one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 NUM_KNOTS = 33
 _LARGEST_STEP = 1.0
 """Openings move by at most this many of the person's standard deviations."""
+_LITTLE_VIDEO, _MUCH_VIDEO = 500, 5000
 _LOWER_FACE = torch.cat([torch.arange(0, 51), torch.arange(144, 204)])
 
 
@@ -79,8 +80,10 @@ class OpeningMap(nn.Module):
 def widening(predicted: Tensor, true: Tensor) -> float:
     """Return how much of a missing opening may be added, 0-1, by openings [N] predicted without a frame and true ones.
 
-    It is 2 r^2 - 1 with the correlation r: nothing where half of the variance or less is explained.
+    It is 2 r^2 - 1 with the correlation r, nothing where half of the variance or less is explained; but at least in
+    proportion to the video, from nothing at 20 s to all at 200 s.
     """
     a, b = predicted - predicted.mean(), true - true.mean()
     r = (a * b).mean() / (a.std() * b.std()).clamp(min=1e-12)
-    return float((2 * r.clamp(min=0).square() - 1).clamp(0, 1))
+    video = (len(true) - _LITTLE_VIDEO) / (_MUCH_VIDEO - _LITTLE_VIDEO)
+    return min(max(float(2 * r.clamp(min=0).square() - 1), video, 0.0), 1.0)

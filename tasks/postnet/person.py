@@ -97,7 +97,22 @@ def _match_person(
     ratio = truth.std(0) / blend.std(0).clamp(min=1e-6)
     generator.gain[LOWER_FACE] = 1 + config.person_gain * (ratio[LOWER_FACE].clamp(1.0, _LARGEST_GAIN) - 1)
     if generator.config.person_opening_map:
-        generator.opening_map.fit(blend * generator.gain, truth, neutral)
+        _fit_openings(generator, blend * generator.gain, truth, neutral)
+
+
+def _fit_openings(generator: PostNet, blend: Tensor, truth: Tensor, neutral: Tensor) -> None:
+    opening_map = generator.opening_map
+    opening_map.fit(blend, truth, neutral)
+    if generator.config.person_lip_closing:
+        generator.lip_closing.fit(
+            blend,
+            opening_map(blend[None])[0],
+            truth,
+            neutral=neutral,
+            opening=opening_map.opening,
+            direction=opening_map.direction,
+        )
+        logger.info("lips close at dips of the opening below %.3f", float(generator.lip_closing.threshold))
 
 
 def _joined(

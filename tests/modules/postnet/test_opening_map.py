@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from modules.postnet.opening_map import OpeningMap, widening
@@ -59,8 +60,16 @@ def test_a_prediction_that_explains_little_is_closed_but_not_widened() -> None:
 
 
 def test_openings_are_widened_as_far_as_they_are_explained() -> None:
-    numbers = torch.from_numpy(np.random.default_rng(1).standard_normal((2, 20000)))
+    numbers = torch.from_numpy(np.random.default_rng(1).standard_normal((2, 500)))
+    first = (numbers[0] - numbers[0].mean()) / numbers[0].std()
+    second = numbers[1] - numbers[1].mean() - (first * numbers[1]).mean() * first
+    second = second / second.std()
     for r, wanted in ((0.5, 0.0), (0.7, 0.0), (0.9, 0.62), (1.0, 1.0)):
-        other = r * numbers[0] + (1 - r * r) ** 0.5 * numbers[1]
-        assert abs(widening(numbers[0], other) - wanted) < 0.02
-    assert widening(numbers[0], torch.zeros(20000)) == 0
+        assert widening(first, r * first + (1 - r * r) ** 0.5 * second) == pytest.approx(wanted, abs=0.02)
+    assert widening(first, torch.zeros(500)) == 0
+
+
+def test_more_video_allows_more_widening_whatever_the_prediction_is_worth() -> None:
+    for frames, wanted in ((400, 0.0), (2750, 0.5), (5000, 1.0), (90000, 1.0)):
+        frame = torch.arange(frames)
+        assert widening(frame % 2.0, frame // 2 % 2.0) == pytest.approx(wanted)  # they have nothing in common
