@@ -78,7 +78,7 @@ def _dataset_stages() -> list[Stage]:
             "segmentation",
             ("masks.arrow",),
             _late("segmentation"),
-            inputs=("ingest", "landmarks", "head_pose"),
+            inputs=("ingest", "landmarks"),
             keys=("segmenter", "segmenter_weights"),
             in_chunks=True,
             version=3,

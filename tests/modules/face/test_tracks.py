@@ -79,6 +79,17 @@ def test_landmarks_of_a_real_face_lie_where_a_face_has_them() -> None:
     assert face[0, 0] < face[8, 0] < face[16, 0]
 
 
+def test_a_part_of_a_clip_has_the_landmarks_of_a_run_through_the_whole() -> None:
+    frames = list(read_frames(real_clip("video/obama_oval_20s_sync.mp4"), stop=60))
+    landmarker = build_landmarker("mediapipe")
+    whole, part = landmarker.track(frames), landmarker.find(frames[25:], [15], warm_up=10)
+    assert part.valid.all()
+    assert np.flatnonzero(part.num_faces >= 0).tolist() == [0]  # looked for in the part's first frame
+    apart = np.abs(part.points - whole.points[35:])[..., :2].max(axis=(1, 2))
+    assert apart[:15].max() < 0.5  # pixels; the noise of tracking itself is a tenth
+    assert apart[15] > 0.5  # tracking began anew
+
+
 def test_missing_face_alignment_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "face_alignment", None)
     with pytest.raises(ConfigError, match="pip install face-alignment"):
