@@ -15,7 +15,7 @@ from inference.blinks import inject_natural, inject_period, inject_true
 from inference.config import FilterConfig
 from inference.mouth_filters import calm_bursts, fit_range, limit_opening, remove_drift, scale_mouth
 from inference.person_motion import PersonMotion
-from inference.rest_filters import RestHabits, rest_mouth, silence_depth, silence_weight
+from inference.rest_filters import RestHabits, rest_mouth, silence_weight
 from utils.commons.schema import DataError
 
 logger = logging.getLogger(__name__)
@@ -87,8 +87,8 @@ def _resting(normalized: np.ndarray, person: PersonMotion, config: FilterConfig,
         person.habits,
         person.rest if config.infer_rest_mouth == "own" else shut,
         person.closed_mouth,
+        speaking=speaking,
         weight=weight,
-        depth=silence_depth(speaking),
     )
 
 

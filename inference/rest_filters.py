@@ -17,7 +17,8 @@ _RELAXED_QUANTILE, _SETTLED_QUANTILE = 0.75, 0.25
 _LEAST_FRAMES = 25
 """A second of pauses tells how a mouth rests; with less it is taken to be closed."""
 _LONG_FRAMES, _SETTLE_FRAMES = 25, 12
-_STILL_SIGMA = 2.0
+_STILL_SIGMA, _STILL_FADE = 2.0, 2
+"""Stillness, unlike closing, is right in the shortest pause too."""
 
 
 @dataclass(frozen=True)
@@ -50,29 +51,29 @@ def rest_mouth(
     rest: RestHabits,
     closed: np.ndarray,
     *,
+    speaking: np.ndarray,
     weight: np.ndarray,
-    depth: np.ndarray,
 ) -> np.ndarray:
     """Return the landmarks with jaw and mouth, in pauses, still and no more open than the person's own.
 
-    Less open ones stay. Deep in a long pause the mouth settles further.
+    Less open ones stay so. Deep in a long pause the mouth settles further.
 
     Args:
         normalized: [T,68,3].
         habits: The person's.
         rest: The person's.
         closed: Normalized closed mouth, [68,3].
-        weight: Of :func:`silence_weight`, [T].
-        depth: Of :func:`silence_depth`, [T].
+        speaking: Whether somebody speaks, [T] bool.
+        weight: How far the opening is limited, :func:`silence_weight`, [T].
     """
-    if not weight.any():
+    if speaking.all():
         return normalized
-    long = np.clip((depth - _LONG_FRAMES) / _SETTLE_FRAMES, 0, 1)
+    long = np.clip((silence_depth(speaking) - _LONG_FRAMES) / _SETTLE_FRAMES, 0, 1)
     limit = rest.relaxed + long * (rest.settled - rest.relaxed)
     opening = habits.opening(normalized)
     result = lower_opening(normalized, habits, closed, opening - weight * np.maximum(opening - limit, 0))
     still = gaussian_filter1d(result[:, LOWER_FACE], _STILL_SIGMA, axis=0, mode="nearest")
-    share = weight[:, None, None].astype(normalized.dtype)
+    share = silence_weight(speaking, _STILL_FADE)[:, None, None].astype(normalized.dtype)
     result = result.copy()
     result[:, LOWER_FACE] = (1 - share) * result[:, LOWER_FACE] + share * still
     return result

@@ -50,7 +50,7 @@ def habits(talk: np.ndarray) -> MouthHabits:
 def _rested(landmarks: np.ndarray, habits: MouthHabits, rest: RestHabits, speaking: np.ndarray) -> np.ndarray:
     weight = silence_weight(speaking, 6, min_frames=10, lead_frames=5)
     closed = _mouth(np.array([habits.closed]))[0]
-    return rest_mouth(landmarks, habits, rest, closed, weight=weight, depth=silence_depth(speaking))
+    return rest_mouth(landmarks, habits, rest, closed, speaking=speaking, weight=weight)
 
 
 def test_a_mouth_hanging_open_in_a_pause_goes_to_the_persons_rest_and_is_still(
@@ -75,6 +75,15 @@ def test_after_a_second_of_silence_the_mouth_settles_further(
     assert opening[78] == pytest.approx(0.09, abs=0.004)
     assert opening[100] == pytest.approx(0.03, abs=0.004)
     assert np.abs(np.diff(opening[70:130])).max() < 0.01
+
+
+def test_in_a_short_pause_the_mouth_is_still_and_stays_open(talk: np.ndarray, habits: MouthHabits) -> None:
+    speaking = np.ones(FRAMES, bool)
+    speaking[60:68] = False
+    opening = lip_opening(_rested(_mouth(talk), habits, RestHabits(0.03, 0.03), speaking))
+    assert np.abs(np.diff(opening[62:66])).max() < 0.25 * np.abs(np.diff(talk[62:66])).max()
+    assert opening[62:66].min() > 0.1
+    np.testing.assert_allclose(opening[speaking], talk[speaking], atol=1e-6)
 
 
 def test_lips_are_free_before_they_are_heard(speaking: np.ndarray) -> None:
