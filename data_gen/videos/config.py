@@ -37,7 +37,7 @@ class ProcessConfig(FeatureConfig):
     """Separates head, torso and background: mediapipe, or bisenet with the weights of the public face parser."""
     segmenter_weights: str = ""
     """Weight file of bisenet (79999_iter.pth)."""
-    tracker: Literal["morphable", "rigid"] = "rigid"
+    tracker: Literal["morphable", "rigid"] = "morphable"
     """What is fitted to the landmarks: the open morphable head (one identity, expressions apart from the pose), or a
     mean shape of the person's own moved as one rigid piece."""
     pose_refine: Literal["none", "photometric"] = "photometric"

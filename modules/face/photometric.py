@@ -3,7 +3,8 @@
 A landmarker's noise (a third of a degree) is common to all its points; skin, brows and nose say far more. The surface
 is the mean mesh; its texture is the median over some frames, found together with their poses; each frame is then
 aligned to it by Gauss-Newton on band-passed gray values (Lucas-Kanade in the six parameters of the pose, a gain and
-the weights of K expression modes, which keep brows and cheeks from passing for nods).
+the weights of K expression modes, which keep brows and cheeks from passing for nods). A landmarker's depth is a guess,
+and too flat a nose turns too far: the surface itself is corrected by some identity modes, the same in all frames.
 """
 
 from __future__ import annotations
@@ -15,23 +16,27 @@ import cv2
 import numpy as np
 from scipy.interpolate import LinearNDInterpolator
 
-from modules.face.expression_modes import expression_modes
+from modules.face.face_modes import expression_modes, identity_modes
 from modules.face.landmarks68 import FACE_OVAL, LEFT_EYE, RIGHT_EYE, SUBNASALE
 from modules.face.pose_solver import Poses, point_jacobian, pose_jacobian, project_camera
+from modules.face.surface_fit import FrameSystem, shared_step
 from utils.geometry.cameras import Intrinsics
-from utils.geometry.rotations import matrix_from_vector
+from utils.geometry.rotations import matrix_from_vector, vector_from_matrix
 
 _SPACING_M = 0.002
 _BLUR_AT_512 = 3.0
-_BANDS_AT_512 = ((2.5, 16.0), (1.2, 10.0))
-"""Widths of the two Gaussians of each band, coarse first, pixels."""
+_BANDS_AT_512 = ((2.5, 8.0), (1.2, 5.0))
+"""Widths of the two Gaussians of each band, coarse first, pixels. Wider ones see shades, which do not turn with the
+head."""
 _ITERATIONS = (4, 4)
 _STRIDES = (3, 1)
-_TEXTURE_ROUNDS = 3
+_TEXTURE_ROUNDS, _SHAPE_ROUNDS = 3, 3
 _PRIOR_PX_AT_512 = 1.0
 """Trust in the landmarks' pose: it is off by about this many pixels at a typical point."""
-_PRIOR_POINTS = 12.0
-_MODES = 8
+_PRIOR_POINTS = 40.0
+_MODES, _IDENTITY_MODES = 8, 10
+_IDENTITY_BELIEF = 10.0
+"""Information about each identity mode before looking: frames err together, and are too sure by about this factor."""
 _MIN_CORRELATION = 0.7
 _MARGIN_AT_512 = 24.0
 
@@ -67,17 +72,47 @@ class PhotometricAligner:
         self.intrinsics = intrinsics
         self.points = surface_points(shape)
         self.modes = expression_modes(shape, self.points, _MODES)
+        self.identity = identity_modes(shape, self.points, _IDENTITY_MODES)
         self._scale = intrinsics.height / 512
         self._textures: list[np.ndarray] = []
 
     def learn(self, frames: Iterable[np.ndarray], rotation: np.ndarray, translation: np.ndarray) -> None:
-        """Find the common texture from some RGB frames with poses [N,3,3] and [N,3]."""
-        found = [self._unmoved(*pose, 0.0) for pose in zip(rotation, translation, strict=True)]
+        """Find surface and texture from some RGB frames with poses [N,3,3] and [N,3]."""
+        given = found = [self._unmoved(*pose, 0.0) for pose in zip(rotation, translation, strict=True)]
         bands = [self._bands(frame, one.rotation, one.translation) for frame, one in zip(frames, found, strict=True)]
-        for _ in range(_TEXTURE_ROUNDS):
-            self._textures = [self._mean_texture(bands, found, level) for level in range(len(_BANDS_AT_512))]
-            found = [self._align(band, one.rotation, one.translation) for band, one in zip(bands, found, strict=True)]
-        self._textures = [self._mean_texture(bands, found, level) for level in range(len(_BANDS_AT_512))]
+        identity = np.zeros(len(self.identity))
+        for number in range(_TEXTURE_ROUNDS + _SHAPE_ROUNDS):
+            self._textures = self._mean_textures(bands, found)
+            found = [self._align(band, one.rotation, one.translation) for band, one in zip(bands, given, strict=True)]
+            if number >= _TEXTURE_ROUNDS - 1:
+                identity = self._reshape(bands, found, given, identity)
+        self._textures = self._mean_textures(bands, found)
+
+    def _reshape(
+        self, bands: list[list[Band]], found: list[Alignment], given: list[Alignment], identity: np.ndarray
+    ) -> np.ndarray:
+        """Move the surface to where the frames agree better; return the weights [I] of the identity modes."""
+        for _ in range(2 if _SHAPE_ROUNDS else 0):
+            texture = self._mean_texture(bands, found, -1)
+            systems = [self._system(*frame, texture) for frame in zip(bands, found, given, strict=True)]
+            step = shared_step(systems, _IDENTITY_BELIEF, identity)
+            self.points = self.points + np.tensordot(step, self.identity, 1)
+            identity = identity + step
+        return identity
+
+    def _system(self, bands: list[Band], found: Alignment, given: Alignment, texture: np.ndarray) -> FrameSystem:
+        """Return what the finest band of a frame says about its own unknowns and the identity."""
+        turned = (self.points + np.tensordot(found.expression, self.modes, 1)) @ found.rotation.T
+        both = np.concatenate([self.modes, self.identity]) @ found.rotation.T
+        value, rows = self._rows(bands[-1], texture, turned, found.translation, both)
+        residual, weights, gain = self._compared(value, texture, -found.translation[2])
+        own = np.r_[: 6 + len(self.modes), -2:0]
+        prior = np.zeros((len(own), len(own)))
+        prior[:-2, :-2] = self._prior(given.rotation, given.translation)
+        turn = vector_from_matrix((found.rotation @ given.rotation.T)[None])[0]
+        moved = np.concatenate([turn, found.translation - given.translation, found.expression, np.zeros(2)])
+        shared = rows[:, 6 + len(self.modes) : -2]
+        return FrameSystem(residual, weights, rows[:, own], shared, gain, prior, moved)
 
     def align(self, frame: np.ndarray, rotation: np.ndarray, translation: np.ndarray) -> Alignment:
         """Return the pose at which one RGB frame fits the texture best, near the pose given."""
@@ -105,6 +140,9 @@ class PhotometricAligner:
         where = pixels.astype(np.float32)[None]
         sampled = cv2.remap(band.picture, where, np.empty(0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return sampled[0].astype(np.float64)
+
+    def _mean_textures(self, bands: list[list[Band]], found: list[Alignment]) -> list[np.ndarray]:
+        return [self._mean_texture(bands, found, level) for level in range(len(_BANDS_AT_512))]
 
     def _mean_texture(self, bands: list[list[Band]], found: list[Alignment], level: int) -> np.ndarray:
         rows = []
@@ -172,13 +210,7 @@ class PhotometricAligner:
         distance: float,
     ) -> tuple[np.ndarray, np.ndarray, float]:
         """Return a Gauss-Newton step [6+K], the information [6,6] of the pose after it, and the correlation before."""
-        gain = float(value @ texture / (texture @ texture))
-        residual = value - gain * texture
-        residual -= np.median(residual)
-        spread = 1.4826 * float(np.median(np.abs(residual))) + 1e-6
-        apart_px = _SPACING_M * self.intrinsics.focal / distance
-        independent = min(1.0, (apart_px / (_BLUR_AT_512 * self._scale)) ** 2)  # closer neighbours say the same
-        weights = independent / (spread * (1 + (residual / (2 * spread)) ** 2)) ** 2
+        residual, weights, gain = self._compared(value, texture, distance)
         weighted = rows * weights[:, None]
         normal = weighted.T @ rows
         normal[:-2, :-2] += prior
@@ -187,6 +219,18 @@ class PhotometricAligner:
         free = normal[:6, :6] - normal[:6, 6:] @ np.linalg.solve(normal[6:, 6:], normal[6:, :6])
         correlation = gain * float(np.linalg.norm(texture)) / max(float(np.linalg.norm(value)), 1e-6)
         return np.linalg.solve(normal, right)[:-2], free, correlation
+
+    def _compared(
+        self, value: np.ndarray, texture: np.ndarray, distance: float
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return what remains [N] of the values beside the texture, robust weights [N], and the texture's gain."""
+        gain = float(value @ texture / (texture @ texture))
+        residual = value - gain * texture
+        residual -= np.median(residual)
+        spread = 1.4826 * float(np.median(np.abs(residual))) + 1e-6
+        apart_px = _SPACING_M * self.intrinsics.focal / distance
+        independent = min(1.0, (apart_px / (_BLUR_AT_512 * self._scale)) ** 2)  # closer neighbours say the same
+        return residual, independent / (spread * (1 + (residual / (2 * spread)) ** 2)) ** 2, gain
 
 
 def joined(alignments: Sequence[Alignment], valid: np.ndarray) -> tuple[Poses, np.ndarray]:

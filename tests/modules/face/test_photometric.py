@@ -5,22 +5,29 @@ import pytest
 from scipy.interpolate import LinearNDInterpolator
 
 from modules.face import photometric
-from modules.face.expression_modes import expression_modes
+from modules.face.face_modes import expression_modes
 from modules.face.photometric import PhotometricAligner, joined, surface_points
 from modules.face.pose_solver import Poses
-from tests.modules.face.synthetic_head import CAMERA, head_motion, open_head_shape, paint_face, smooth_head_shape
+from tests.modules.face.synthetic_head import (
+    CAMERA,
+    head_motion,
+    open_head_shape,
+    paint_face,
+    smooth_head_shape,
+    surface_depth,
+)
 from utils.geometry.rotations import angle_between, matrix_from_vector, mean_rotation
 
 
 @pytest.fixture(scope="module")
 def pictures() -> tuple[Poses, Poses, list[np.ndarray]]:
-    truth = head_motion(40)
+    truth = head_motion(24)
     rng = np.random.default_rng(3)
     wrong = Poses(
-        matrix_from_vector(rng.normal(0, np.radians(0.4), (40, 3))) @ truth.rotation,
-        truth.translation + rng.normal(0, 4e-4, (40, 3)),
+        matrix_from_vector(rng.normal(0, np.radians(0.4), (24, 3))) @ truth.rotation,
+        truth.translation + rng.normal(0, 4e-4, (24, 3)),
     )
-    return truth, wrong, [paint_face(truth, smooth_head_shape(), t) for t in range(40)]
+    return truth, wrong, [paint_face(truth, smooth_head_shape(), t) for t in range(24)]
 
 
 def off_by(found: Poses, truth: Poses) -> float:
@@ -33,7 +40,7 @@ def test_poses_come_nearer_to_the_truth(pictures: tuple[Poses, Poses, list[np.nd
     aligner = PhotometricAligner(smooth_head_shape(), CAMERA)
     aligner.learn(frames, wrong.rotation, wrong.translation)
     aligned = [aligner.align(*item) for item in zip(frames, wrong.rotation, wrong.translation, strict=True)]
-    found, _ = joined(aligned, np.ones(40, bool))
+    found, _ = joined(aligned, np.ones(24, bool))
     assert off_by(found, truth) < 0.5 * off_by(wrong, truth)
     assert np.mean([one.correlation for one in aligned]) > 0.95
 
@@ -73,3 +80,18 @@ def test_expressions_do_not_pass_for_nods(monkeypatch: pytest.MonkeyPatch) -> No
     stiff, soft = error(0), error(8)
     assert stiff > 0.2
     assert soft < 0.5 * stiff
+
+
+def test_a_face_thought_too_flat_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth, shape = head_motion(20), open_head_shape()
+    frames = [paint_face(truth, shape, t) for t in range(20)]
+    flat = shape * [1.0, 1.0, 0.6]
+
+    def depth(shape_rounds: int) -> float:
+        monkeypatch.setattr(photometric, "_SHAPE_ROUNDS", shape_rounds)
+        aligner = PhotometricAligner(flat, CAMERA)
+        aligner.learn(frames, truth.rotation, truth.translation)
+        return float(np.polyfit(surface_depth(*aligner.points[:, :2].T), aligner.points[:, 2], 1)[0])
+
+    assert depth(0) == pytest.approx(0.6, abs=0.02)
+    assert depth(3) > 0.7

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modules.face.expression_modes import expression_modes
+from modules.face.face_modes import expression_modes, identity_modes
 from modules.face.photometric import surface_points
 from modules.face.rigid_shape import to_head_coordinates
 from modules.face.tracker.fit import mediapipe_head
@@ -34,3 +34,12 @@ def test_points_beyond_the_mesh_keep_still_and_no_mode_is_allowed(shape: np.ndar
     np.testing.assert_allclose(modes[:, 0], 0.0, atol=1e-12)
     assert np.linalg.norm(modes[:, 1], axis=1).max() > 1e-4
     assert expression_modes(shape, far, 0).shape == (0, 2, 3)
+
+
+def test_identity_modes_leave_place_turn_and_size_to_the_pose(shape: np.ndarray) -> None:
+    points = surface_points(shape)
+    modes = identity_modes(shape, points, 5)
+    centred = points - points.mean(axis=0)
+    np.testing.assert_allclose(modes.mean(axis=1), 0.0, atol=1e-9)
+    np.testing.assert_allclose((modes * centred).sum(axis=(1, 2)), 0.0, atol=1e-9)
+    np.testing.assert_allclose(np.cross(centred, modes).sum(axis=1), 0.0, atol=1e-9)
