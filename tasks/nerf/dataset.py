@@ -12,7 +12,7 @@ from torch import Tensor
 from modules.nerf.conditions import ConditionConfig, head_condition
 from tasks.base_task import Batch, BatchDataset
 from tasks.nerf.config import NerfHeadConfig, NerfTorsoConfig, RayConfig
-from tasks.nerf.sampling import Box, as_box, clip_box, mask_box, sample_pixels, split_rays
+from tasks.nerf.sampling import Box, as_box, clip_box, mask_box, sample_patch, sample_pixels, split_rays
 from utils.commons.runtime import seeded_generator
 from utils.commons.schema import DataError
 from utils.data import paths
@@ -82,6 +82,11 @@ class RayDataset(BatchDataset):
     def _rays(self, frame: int, number: int, generator: torch.Generator) -> Batch:
         pictures, boxes, shares = self._decoded[frame]
         rows, columns = sample_pixels(boxes, split_rays(number, shares), generator)
+        side = lip_patch(self.config)
+        if side:
+            height, width = self.background.shape[:2]
+            patch = sample_patch(boxes[0], side, height, width, generator)
+            rows[: side**2], columns[: side**2] = patch
         pixels = (rows.numpy(), columns.numpy())
         chosen = {key: torch.from_numpy(picture[pixels]).float() / 255 for key, picture in pictures.items()}
         return {
@@ -117,6 +122,14 @@ class HeadRayDataset(RayDataset):
         rest = max(0.0, 1.0 - special)
         shares = [config.lip_rays_percent, config.eye_rays_percent, rest * config.in_rect_percent]
         return [lips, eyes, head, (0, 0, width, height)], shares
+
+
+def lip_patch(config: RayConfig) -> int:
+    """Return the side of the patch that a frame's first rays are, 0 without one: where it has no weight or no room."""
+    if not isinstance(config, NerfHeadConfig) or not config.lambda_lip_ssim:
+        return 0
+    lips = round(max(1, config.n_rays // config.frames_per_step) * config.lip_rays_percent)
+    return config.lip_patch if config.lip_patch**2 <= lips else 0
 
 
 def rarity(lm3d: np.ndarray, strength: float) -> Tensor:

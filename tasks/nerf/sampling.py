@@ -51,3 +51,24 @@ def sample_pixels(boxes: Sequence[Box], counts: Sequence[int], generator: torch.
         rows.append(y + (drawn[0] * height).long().clamp(max=height - 1))
         columns.append(x + (drawn[1] * width).long().clamp(max=width - 1))
     return torch.cat(rows), torch.cat(columns)
+
+
+def sample_patch(box: Box, side: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return rows and columns of a square of ``side``² neighbouring pixels somewhere in the box, [side²] each.
+
+    It lies inside the picture, and inside the box along each axis in which it fits.
+
+    Raises:
+        ValueError: The picture is smaller than the square.
+    """
+    if side > min(height, width):
+        raise ValueError(f"a patch of {side} pixels does not fit into a picture of {width}x{height}")
+    x, y, w, h = box
+    drawn = torch.rand(2, generator=generator)
+    top, left = (
+        int(start + share * max(0, size - side + 1))
+        for start, share, size in zip((y, x), drawn.tolist(), (h, w), strict=True)
+    )
+    line = torch.arange(side)
+    rows, columns = min(max(top, 0), height - side) + line, min(max(left, 0), width - side) + line
+    return rows.repeat_interleave(side), columns.repeat(side)

@@ -8,18 +8,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from modules.losses.image import depth_spread, mse, opacity_entropy, total_variation
+from modules.losses.image import depth_spread, mse, opacity_entropy, structural_difference, total_variation
 from modules.nerf.bounds import carve_by_landmarks, carve_by_masks, head_bounds, intrinsics_of
 from modules.nerf.compositing import over
 from modules.nerf.conditions import ConditionConfig, condition_width
 from modules.nerf.fields.torso import picture_positions, pose_vector
 from modules.nerf.model import HeadModel, TorsoModel, compose_frame
 from modules.nerf.pose_offsets import PoseOffsets
+from modules.nerf.precision import full_precision
 from modules.nerf.sampling import camera_rays
 from modules.pretrained import load_pretrained
 from tasks.base_task import Batch, BatchDataset, Media, OptimizerSpec, Task, TaskConfig
 from tasks.nerf.config import NerfHeadConfig, NerfTorsoConfig, RayConfig
-from tasks.nerf.dataset import FrameDataset, HeadRayDataset, TorsoRayDataset, open_person
+from tasks.nerf.dataset import FrameDataset, HeadRayDataset, TorsoRayDataset, lip_patch, open_person
 from tasks.nerf.validation import comparison, frame_metrics
 from utils.data import paths
 from utils.data.person_store import PersonStore
@@ -29,6 +30,7 @@ _WARMUP_DECAY = 0.75
 _WARMUP_PROGRESS = 0.15
 _POSE_START = 0.3
 _SETTLED = 0.5
+_PATCH_START = 0.4
 
 
 class RayTask(Task):
@@ -100,6 +102,7 @@ class NerfHeadTask(RayTask):
         self.poses = PoseOffsets(len(self.store.indices("train")))
         self.model = nn.ModuleDict({"head": self.head, "poses": self.poses})
         self._poses_move = False
+        self._patch = 0
         mean, std = torch.from_numpy(self.store.lm3d_mean), torch.from_numpy(self.store.lm3d_std)
         self.head.field.fit_person(mean, std, head_bounds(self.store))
         carve_by_masks(self.head.occupancy, self.head.field.aabb, self.store)
@@ -128,6 +131,8 @@ class NerfHeadTask(RayTask):
             decay = _WARMUP_DECAY if progress < _WARMUP_PROGRESS else self.config.occupancy_decay
             self.head.occupancy.update(decay, thin=progress >= _SETTLED)
         self._poses_move = progress >= _POSE_START
+        late = progress >= _PATCH_START and step >= self.config.fog_steps
+        self._patch = lip_patch(self.config) if late else 0
 
     def training_step(self, batch: Batch, *, step: int, optimizer: str) -> dict[str, Tensor]:
         config = self.config
@@ -141,14 +146,18 @@ class NerfHeadTask(RayTask):
         seen = self.head.renderer.render_rays(rays, state, phase=batch["jitter"])
         self.head.occupancy.observe(seen.samples.cells, seen.weights.detach())
         alpha = batch["masks"][:, 0]
+        picture, target = over(seen.rgb, seen.opacity, batch["background"]), head_alone(batch)
         terms = {
-            "mse": mse(over(seen.rgb, seen.opacity, batch["background"]), head_alone(batch)),
+            "mse": mse(picture, target),
             "alpha": mse(seen.opacity, alpha),
             "weights_entropy": opacity_entropy(seen.opacity),
             "depth_spread": depth_spread(
                 seen.weights, seen.samples.depths * 100, seen.samples.ray_index, num_rays=len(alpha)
             ),
         }
+        if self._patch:
+            lips = (first_square(pixels, len(c2w), self._patch) for pixels in (picture, target))
+            terms["lip_ssim"] = full_precision(structural_difference)(*lips)
         return {**terms, "pose": self.poses.penalty(batch["frame_rows"])} if config.joint_pose else terms
 
     def loss_weights(self, *, step: int, progress: float, optimizer: str) -> dict[str, float]:
@@ -159,6 +168,8 @@ class NerfHeadTask(RayTask):
             "weights_entropy": config.lambda_weights_entropy,
             "depth_spread": config.lambda_depth_spread,
         }
+        if self._patch:
+            weights["lip_ssim"] = config.lambda_lip_ssim
         return {**weights, "pose": config.lambda_pose} if config.joint_pose else weights
 
     def render(self, batch: Batch) -> Tensor:
@@ -266,6 +277,11 @@ def head_alone(batch: Batch) -> Tensor:
     head, torso = batch["masks"].unbind(dim=-1)
     hidden = torch.where(head > 0, torso, 1.0)
     return torch.lerp(batch["gt"], batch["background"], hidden[..., None])
+
+
+def first_square(pixels: Tensor, num_frames: int, side: int) -> Tensor:
+    """Return the first ``side``² pixels of each frame as squares [F,side,side,3], of pixels [F*n,3]."""
+    return pixels.view(num_frames, -1, 3)[:, : side**2].view(num_frames, side, side, 3)
 
 
 def thin_rays(batch: Batch, stride: int) -> Batch:

@@ -9,7 +9,7 @@ import torch
 
 from modules.nerf.renderers.frame_renderer import FrameRenderer
 from tasks.nerf.config import NerfHeadConfig, NerfTorsoConfig
-from tasks.nerf.dataset import rarity
+from tasks.nerf.dataset import lip_patch, rarity
 from tasks.nerf.task import NerfHeadTask, NerfTorsoTask, head_alone, thin_rays
 from tasks.run import prepare
 from tasks.trainer import train
@@ -197,3 +197,23 @@ def test_experiments_hold_their_own_networks_only(head_dir: Path) -> None:
     names = {name.split(".")[0] for name in checkpoint.load_model(torso_dir)[0]}
     assert names == {"torso"}
     assert {name.split(".")[0] for name in checkpoint.load_model(head_dir)[0]} == {"head", "poses"}
+
+
+def test_a_patch_of_the_lips_is_compared_late(root: Path) -> None:
+    task = NerfHeadTask(NerfHeadConfig(**{**HEAD, "n_rays": 3000}))
+    batch = task.train_dataset(rank=0, world_size=1)[0]
+    first = slice(0, 17 * 17)
+    assert (batch["rows"][first].view(17, 17).diff(dim=0) == 1).all()
+    assert (batch["columns"][first].view(17, 17).diff(dim=1) == 1).all()
+    for progress, expected in ((0.1, False), (0.9, True)):
+        task.before_step(5, progress)
+        terms = task.training_step(batch, step=5, optimizer="head")
+        weights = task.loss_weights(step=5, progress=progress, optimizer="head")
+        assert terms.keys() == weights.keys()
+        assert ("lip_ssim" in terms) == expected
+
+
+def test_too_few_lip_rays_make_no_patch() -> None:
+    assert lip_patch(NerfHeadConfig(**{**HEAD, "n_rays": 256})) == 0
+    assert lip_patch(NerfHeadConfig(**{**HEAD, "n_rays": 3000})) == 17
+    assert lip_patch(NerfHeadConfig(**{**HEAD, "n_rays": 3000, "lambda_lip_ssim": 0})) == 0
