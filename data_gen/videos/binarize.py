@@ -14,6 +14,7 @@ import numpy as np
 from data_gen.stages import STAGE_FILE, Progress
 from data_gen.videos.audio_features import clip_audio
 from data_gen.videos.config import ProcessConfig
+from data_gen.videos.landmark_smoothing import smooth_landmarks
 from utils.commons.schema import DataError
 from utils.data.atomic import save_npy
 from utils.data.person_store import PersonManifest, split_ranges, write_manifest
@@ -36,7 +37,9 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
     arrays |= {"lm2d": points, "face_rect": face_rects(points, height, width)}
     arrays["lip_rect"] = box_rects(points[:, 48:68], 0.25, height, width)
     arrays["eye_rect"] = box_rects(points[:, list(range(17, 27)) + list(range(36, 48))], 0.15, height, width)
-    manifest = _manifest(config, processed_dir, pose, arrays)
+    segments = [(int(a), min(int(b), length)) for a, b in pose["segments"] if int(a) < length]
+    arrays["lm3d"] = smooth_landmarks(arrays["lm3d"], segments, config.landmark_smoothing)
+    manifest = _manifest(config, processed_dir, pose, arrays, segments)
     for name, array in arrays.items():
         save_npy(out_dir / f"{name}.npy", array)
     _copy_pictures(processed_dir / "layers", out_dir, length)
@@ -80,10 +83,13 @@ def common_length(lengths: dict[str, int]) -> int:
 
 
 def _manifest(
-    config: ProcessConfig, processed_dir: Path, pose: dict[str, Any], arrays: dict[str, np.ndarray]
+    config: ProcessConfig,
+    processed_dir: Path,
+    pose: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    segments: list[tuple[int, int]],
 ) -> PersonManifest:
     length = len(arrays["lm3d"])
-    segments = [(int(a), min(int(b), length)) for a, b in pose["segments"] if int(a) < length]
     train, test = split_ranges(segments)
     mean, std = landmark_statistics(arrays["lm3d"], arrays["valid"], train)
     features = _json(processed_dir / "audio_features" / "audio_features.json")

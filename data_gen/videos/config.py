@@ -42,6 +42,8 @@ class ProcessConfig(FeatureConfig):
     mean shape of the person's own moved as one rigid piece."""
     pose_refine: Literal["none", "photometric"] = "photometric"
     """Head poses from landmarks alone, or then refined by aligning the pictures of the face (sharper renderings)."""
+    landmark_smoothing: int = Field(default=5, ge=1, le=15)
+    """Frames (odd) around each one to which a parabola is fitted, against the landmarker's noise; 1 = none."""
     crop: Literal["auto", "always", "never"] = "auto"
     """'auto' keeps a square video whose face is 35-65 % of its height; 'never' takes the middle square."""
     crop_scale: float = Field(default=2.4, ge=1.5, le=5)
@@ -55,6 +57,13 @@ class ProcessConfig(FeatureConfig):
     """Smallest face height accepted in the source video, pixels."""
     fix_sync: bool = False
     """Shift the sound by the lag found between lips and sound, instead of only warning."""
+
+    @field_validator("landmark_smoothing")
+    @classmethod
+    def _has_a_middle(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError(f"landmark_smoothing is an odd number of frames, found {value}")
+        return value
 
     @field_validator("video_id")
     @classmethod

@@ -109,7 +109,7 @@ def _dataset_stages() -> list[Stage]:
             ("manifest.json", "frames.arrow", "audio.wav"),
             _late("binarize"),
             inputs=("ingest", "landmarks", "sync_check", "head_pose", "layers", "audio_features"),
-            keys=("video_id",),
+            keys=("video_id", "landmark_smoothing"),
             folder=lambda config: binary_video(config.video_id),
         ),
     ]

@@ -1,0 +1,31 @@
+"""Noise of the landmarker taken out of landmark sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.signal import savgol_filter
+
+_ORDER = 2
+
+
+def smooth_landmarks(lm3d: np.ndarray, segments: Sequence[tuple[int, int]], window: int) -> np.ndarray:
+    """Return landmarks [T,68,3] with a parabola fitted to each coordinate in ``window`` frames around every frame.
+
+    Uniform and accelerated motion stays as it is (Savitzky and Golay 1964); with five frames independent noise keeps
+    70 % of its deviation. A renderer shown noisy landmarks learns lips and lids that are blurred by that noise, and for
+    nothing: landmarks predicted from speech have none.
+
+    Args:
+        lm3d: Landmarks in cm, pose removed.
+        segments: Uncut frame ranges; no window reaches across a cut, and segments shorter than one stay as they are.
+        window: Frames, odd; below 3 nothing is done.
+    """
+    smooth = np.array(lm3d)
+    if window < 3:
+        return smooth
+    for start, end in segments:
+        if end - start >= window:
+            smooth[start:end] = savgol_filter(lm3d[start:end], window, _ORDER, axis=0, mode="interp")
+    return smooth
