@@ -38,7 +38,7 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
     arrays["lip_rect"] = box_rects(points[:, 48:68], 0.25, height, width)
     arrays["eye_rect"] = box_rects(points[:, list(range(17, 27)) + list(range(36, 48))], 0.15, height, width)
     segments = [(int(a), min(int(b), length)) for a, b in pose["segments"] if int(a) < length]
-    arrays["lm3d"] = smooth_landmarks(arrays["lm3d"], segments, config.landmark_smoothing)
+    arrays["lm3d"] = smooth_landmarks(arrays["lm3d"], arrays["valid"], segments, config.landmark_smoothing)
     manifest = _manifest(config, processed_dir, pose, arrays, segments)
     for name, array in arrays.items():
         save_npy(out_dir / f"{name}.npy", array)

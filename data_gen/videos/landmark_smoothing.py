@@ -10,7 +10,9 @@ from scipy.signal import savgol_filter
 _ORDER = 2
 
 
-def smooth_landmarks(lm3d: np.ndarray, segments: Sequence[tuple[int, int]], window: int) -> np.ndarray:
+def smooth_landmarks(
+    lm3d: np.ndarray, valid: np.ndarray, segments: Sequence[tuple[int, int]], window: int
+) -> np.ndarray:
     """Return landmarks [T,68,3] with a parabola fitted to each coordinate in ``window`` frames around every frame.
 
     Uniform and accelerated motion stays as it is (Savitzky and Golay 1964); with five frames independent noise keeps
@@ -19,6 +21,7 @@ def smooth_landmarks(lm3d: np.ndarray, segments: Sequence[tuple[int, int]], wind
 
     Args:
         lm3d: Landmarks in cm, pose removed.
+        valid: Whether a face was seen, [T]; other frames stay as they are and disturb none.
         segments: Uncut frame ranges; no window reaches across a cut, and segments shorter than one stay as they are.
         window: Frames, odd; below 3 nothing is done.
     """
@@ -26,6 +29,18 @@ def smooth_landmarks(lm3d: np.ndarray, segments: Sequence[tuple[int, int]], wind
     if window < 3:
         return smooth
     for start, end in segments:
-        if end - start >= window:
-            smooth[start:end] = savgol_filter(lm3d[start:end], window, _ORDER, axis=0, mode="interp")
+        seen = np.flatnonzero(valid[start:end])
+        if end - start >= window and len(seen):
+            parabolas = savgol_filter(_filled(lm3d[start:end], seen), window, _ORDER, axis=0, mode="interp")
+            smooth[start + seen] = parabolas[seen]
     return smooth
+
+
+def _filled(lm3d: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return landmarks [T,68,3] with lines drawn between the frames ``seen``."""
+    if len(seen) == len(lm3d):
+        return lm3d
+    position = np.interp(np.arange(len(lm3d)), seen, np.arange(len(seen)))
+    before = np.floor(position).astype(int)
+    after, share = np.minimum(before + 1, len(seen) - 1), (position - before)[:, None, None]
+    return (1 - share) * lm3d[seen[before]] + share * lm3d[seen[after]]
