@@ -39,7 +39,7 @@ def test_frames_without_a_face_stay_and_disturb_none() -> None:
     wild = np.where(valid[:, None, None], line, 99.0)
     smooth = smooth_landmarks(wild, valid, [(0, 30)], 5)
     assert (smooth[~valid] == 99).all()
-    assert np.abs(smooth - line)[valid].max() < 0.02
+    assert np.abs(smooth - line)[valid].max() < 0.1, "less than a step of the line"
 
 
 def test_an_even_window_is_refused() -> None:
