@@ -2,7 +2,7 @@
 # Measure a trained person: ms a frame by stage, backend, tier and size, landmarks and a whole video from sound, rays/s in
 # training, memory, and the ratio to the original's network. Writes infer_out/<video_id>/bench/{table.md,bench.json}.
 # usage: bash scripts/bench.sh <video_id> [--sizes 256,512] [--seconds 10] [--frames 7] \
-#        [--parts draw,landmarks,video,training]
+#        [--parts draw,landmarks,video,training] [--audio FILE]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh
