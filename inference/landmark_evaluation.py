@@ -42,6 +42,8 @@ from utils.data.clip_store import Clip, ClipStore
 from utils.data.paths import under_work_root
 from utils.data.person_store import PersonStore
 from utils.media.audio import load_wav
+from utils.metrics.landmark import silence_leak
+from utils.metrics.lipsync import lip_opening
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,7 @@ class LandmarkTest:
         self.pieces = pieces_of(self.frames, self.segments)
         self.speaking = speech_activity(self.wav, len(store))
         self.true = np.array(store.lm3d, np.float32)
+        self.own_leak = silence_leak(lip_opening(self.true), self.speaking, self.segments)
         self.rows["true"] = self._own_row(self.true)
 
     def own(self, title: str, predictor: Predictor, *, filters: bool) -> None:
@@ -84,6 +87,7 @@ class LandmarkTest:
         frames, store = self.frames, self.store
         pred, true = lm3d[frames], self.true[frames]
         row = truth_row(pred, true, pieces=self.pieces, speaking=self.speaking[frames], mouth=self.mouth)
+        row["leak_ratio"] = row["silence_leak"] / self.own_leak
         row |= timing_row(lm3d, self.wav, self.segments)
         if self.judge is not None:
             row |= judged_row(self.judge, np.asarray(store.speech), lm3d - store.lm3d_neutral, self.segments)
@@ -99,6 +103,7 @@ class LandmarkTest:
             lm3d = self.head.filtered(deviations, wav, self.head.path(frames))
         pieces = [(0, frames)]
         row = motion_row(lm3d, pieces=pieces, speaking=speech_activity(wav, frames), mouth=self.mouth)
+        row["leak_ratio"] = row["silence_leak"] / self.own_leak
         row |= timing_row(lm3d, wav)
         if self.judge is not None:
             row |= judged_row(self.judge, speech, lm3d - self.store.lm3d_neutral, pieces)

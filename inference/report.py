@@ -19,7 +19,8 @@ COLUMNS = {
     "jitter_ratio": "jitter ratio", "speed_ratio": "speed ratio",
     "flicker_head": "flicker head", "flicker_torso": "flicker torso",
     "sync_lag": "sync_lag", "sync_r": "sync_r", "sync_conf": "sync_conf", "sync_conf_true": "true's",
-    "sync_offset": "offset", "closure": "closure", "silence_leak": "sil. leak", "rest_opening": "rest",
+    "sync_offset": "offset", "closure": "closure", "silence_leak": "sil. leak", "leak_ratio": "÷ own",
+    "rest_opening": "rest",
     "over_open": "over-open", "artic_open": "artic open", "artic_close": "artic close", "artic_round": "artic round",
     "faces": "faces",
 }  # fmt: skip

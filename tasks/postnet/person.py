@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from modules.postnet.model import PostNet
 from tasks.postnet.dataset import person_clip, person_pieces, person_spans
 from utils.commons.schema import Config
 from utils.data.person_store import PersonStore
-from utils.metrics.landmark import aligned_lmd
+from utils.metrics.landmark import aligned_lmd, closure, lip_speed
 from utils.metrics.lipsync import lip_corr, lip_opening
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ _FOLDS, _PIECE = 4, 1000
 LOWER_FACE = np.r_[0:51, 144:204]
 """Coordinates of jaw and mouth, which speech moves, among the 204."""
 _LARGEST_GAIN = 1.6
-_SHARES = (0.25, 0.5, 0.75)
+_SHARES, _PLAIN_SHARE = (0.25, 0.5, 0.75), 0.5
 _FEW_FRAMES, _LARGEST_SHARE_OF_FEW = 1000, 0.5
 """From less than 40 s a map follows its own voice by heart and spoils others."""
 
@@ -98,6 +99,57 @@ def _match_person(
     generator.gain[LOWER_FACE] = 1 + config.person_gain * (ratio[LOWER_FACE].clamp(1.0, _LARGEST_GAIN) - 1)
     if generator.config.person_opening_map:
         _fit_openings(generator, blend * generator.gain, truth, neutral)
+    if config.person_ridge_auto:
+        keep_the_better(generator, generic, ridge, truth, neutral)
+
+
+def keep_the_better(generator: PostNet, generic: Tensor, ridge: Tensor, truth: Tensor, neutral: Tensor) -> None:
+    """Turn the generator into the plain average, which is hard to beat, unless it is better on frames left out.
+
+    Args:
+        generator: Fitted.
+        generic: Motion of the generic model, [N,204].
+        ridge: What linear maps fitted without a frame say of it, [N,204].
+        truth: Tracked motion, [N,204].
+        neutral: The person's mean landmarks, [204].
+    """
+    fitted = generator.blend(generic[None], None, ridge[None])[0]
+    figures = {
+        name: fit_figures(motion, truth, neutral)
+        for name, motion in (("fitted", fitted), ("plain average", (generic + ridge) / 2))
+    }
+    for name, row in figures.items():
+        logger.info("left out, %s: %s", name, ", ".join(f"{key} {value:.3f}" for key, value in row.items()))
+    if figures["plain average"]["score"] < figures["fitted"]["score"]:
+        logger.info("the plain average is kept")
+        generator.ridge_share.fill_(_PLAIN_SHARE)
+        generator.gain.fill_(1.0)
+        if generator.config.person_opening_map:
+            generator.opening_map.target.copy_(generator.opening_map.source)
+        if generator.config.person_opening_map and generator.config.person_lip_closing:
+            generator.lip_closing.threshold.zero_()
+
+
+def fit_figures(motion: Tensor, truth: Tensor, neutral: Tensor) -> dict[str, float]:
+    """Return figures of motion [N,204] beside the truth, and their ``score``, smaller being better.
+
+    It adds the distance of the lips over that of a still mouth, what misses of the correlation, a quarter of the
+    closings missed, and a quarter of how far, as a factor, the lips' speed is from the true one.
+    """
+    points, true = to_points(motion, neutral), to_points(truth, neutral)
+    lips, true_lips = lip_opening(points), lip_opening(true)
+    still = aligned_lmd(to_points(torch.zeros_like(truth), neutral), true)
+    distance = aligned_lmd(points, true) / max(still, 1e-9)
+    shut = closure(lips, true_lips)
+    found = {
+        "lip_corr": lip_corr(lips, true_lips),
+        "lmd to still": distance,
+        "speed": lip_speed(lips) / max(lip_speed(true_lips), 1e-9),
+        "closure": 1.0 if math.isnan(shut) else shut,
+    }
+    speed = abs(math.log(max(found["speed"], 1e-3)))
+    found["score"] = distance + 1 - found["lip_corr"] + (1 - found["closure"] + speed) / 4
+    return found
 
 
 def _fit_openings(generator: PostNet, blend: Tensor, truth: Tensor, neutral: Tensor) -> None:

@@ -31,6 +31,8 @@ def test_the_true_landmarks_score_perfectly_and_every_row_stands_beside_them(
     assert rows["true"]["lmd"] == pytest.approx(0, abs=1e-6)
     assert rows["true"]["jitter_ratio"] == rows["true"]["speed_ratio"] == pytest.approx(1)
     assert "lip_corr" not in rows["postnet, filters, demo"]
+    ratios = [row["silence_leak"] / row["leak_ratio"] for row in rows.values() if row.get("leak_ratio")]
+    assert ratios == pytest.approx([ratios[0]] * len(ratios))  # all are held against the same person
     assert "| ridge average |" in capsys.readouterr().out
 
 

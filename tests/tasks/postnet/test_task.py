@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from modules.postnet.model import PostNet, PostNetConfig
 from tasks.postnet.dataset import PersonTest, PersonWindows, open_person, selection_split
-from tasks.postnet.person import best_share
+from tasks.postnet.person import best_share, fit_figures, keep_the_better
 from tasks.postnet.task import PostNetTask
 from tasks.trainer import train
 from tests.support.motion_root import train_experts, write_data
@@ -185,3 +186,32 @@ def test_of_a_short_clip_the_own_map_gets_no_more_than_half() -> None:
     assert best_share(still, true, true, neutral) == 0.75  # the map is perfect, the generic model useless
     assert best_share(still[:900], true[:900], true[:900], neutral) == 0.5
     assert best_share(true, still, true, neutral) == 0.25
+
+
+def test_what_is_fitted_is_kept_only_if_it_beats_the_plain_average_on_frames_left_out() -> None:
+    clip = torch.from_numpy(tiny_clip(1, 0, 400, 4).lm3d.reshape(400, -1))
+    neutral = clip.mean(0)
+    true = clip - neutral
+    config = PostNetConfig(person_ridge_share=0.75, speech_dim=8, person_opening_map=True, person_lip_closing=True)
+    good, spoilt = PostNet(config), PostNet(config)
+    for generator in (good, spoilt):
+        generator.opening_map.fit(0.6 * true, true, neutral)
+    spoilt.opening_map.target.fill_(0.12)  # every mouth half open
+    spoilt.lip_closing.threshold.fill_(0.05)
+    for generator in (good, spoilt):
+        keep_the_better(generator, 0.6 * true, 0.6 * true, true, neutral)
+    assert float(good.ridge_share) == 0.75
+    timid = 0.6 * true[None]
+    assert (good.blend(timid, None, timid) - timid).abs().max() > 0.05
+    assert (float(spoilt.ridge_share), float(spoilt.lip_closing.threshold)) == (0.5, 0)
+    torch.testing.assert_close(spoilt.blend(timid, None, timid), timid, atol=1e-3, rtol=0)
+
+
+def test_the_score_of_a_fit_is_best_for_the_truth_and_worse_for_each_fault() -> None:
+    clip = torch.from_numpy(tiny_clip(1, 0, 400, 4).lm3d.reshape(400, -1))
+    neutral = clip.mean(0)
+    true = clip - neutral
+    best = fit_figures(true, true, neutral)
+    assert best["score"] == pytest.approx(0, abs=1e-6)
+    for fault in (0.5 * true, true.roll(5, 0), torch.zeros_like(true), 1.5 * true):
+        assert fit_figures(fault, true, neutral)["score"] > 0.05
