@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from data_gen.chunks import run_chunks
@@ -29,7 +30,7 @@ def run(config: ProcessConfig, processed_dir: Path, out_dir: Path, progress: Pro
         path.write_bytes(encode_picture(background, "png"))
 
     def encode(frame: np.ndarray, data: bytes) -> dict[str, bytes]:
-        alpha = decode_picture(data)[..., :2]
+        alpha = cv2.merge(cv2.split(decode_picture(data))[:2])  # OpenCV is slow on views
         gt, torso = over_background(frame, alpha, background), torso_layer(frame, alpha)
         return {"gt": encode_picture(gt, "jpeg"), "masks": data, "torso": encode_picture(torso, "png")}
 

@@ -44,9 +44,8 @@ def paint_under_head(color: np.ndarray, masks: np.ndarray) -> np.ndarray:
     inside = np.clip(top + offset, 0, height - 1)
     covered = (top < height - offset) & (head[np.clip(top - offset, 0, height - 1), columns] >= _OPAQUE)
     covered &= torso[inside, columns] >= _SOLID
-    wanted = rows_to_paint(top, covered, height)
-    where = np.array(list(wanted), np.int64)
-    first = np.maximum(0, top[where] - np.array(list(wanted.values()), np.int64))
+    where, above = rows_to_paint(top, covered, height)
+    first = np.maximum(0, top[where] - above)
     rows, where = _runs(first, np.minimum(height, top[where] + offset), where)
     fade = (_FADE_AT_512 ** (512 / height)) ** np.arange(height + 1)
     source = color[inside[where], where].astype(np.float32)
@@ -66,24 +65,23 @@ def _runs(first: np.ndarray, last: np.ndarray, columns: np.ndarray) -> tuple[np.
 
 def _topmost(mask: np.ndarray) -> np.ndarray:
     """Return the first row set in each column, or the number of rows where none is."""
-    return np.where(mask.any(axis=0), mask.argmax(axis=0), len(mask))
+    first = mask.argmax(axis=0)
+    return np.where(mask[first, np.arange(mask.shape[1])], first, len(mask))
 
 
-def rows_to_paint(top: np.ndarray, covered: np.ndarray, height: int) -> dict[int, int]:
-    """Return how many rows to paint above the torso in each covered column: a half ellipse over the neck."""
+def rows_to_paint(top: np.ndarray, covered: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the covered columns and how many rows to paint above the torso in each: a half ellipse over the neck."""
     columns = np.flatnonzero(covered)
+    rows = np.full(len(columns), round(height * _SIDE_ROWS))
     if len(columns) == 0:
-        return {}
+        return columns, rows
     jumps = (np.diff(columns) > 1) | (np.abs(np.diff(top[columns])) > max(3, height // 50))
     runs = np.split(columns, np.flatnonzero(jumps) + 1)
     neck = max(runs, key=len)
-    side = round(height * _SIDE_ROWS)
-    rows = {int(column): side for column in columns}
     middle, half = 0.5 * (neck[0] + neck[-1]), max(1.0, 0.5 * (neck[-1] - neck[0]))
-    for column in neck:
-        bow = np.sqrt(max(0.0, 1 - ((column - middle) / half) ** 2))
-        rows[int(column)] = round(height * (_SIDE_ROWS + (_NECK_ROWS - _SIDE_ROWS) * bow))
-    return rows
+    bow = np.sqrt(np.maximum(0.0, 1 - ((neck - middle) / half) ** 2))
+    rows[np.searchsorted(columns, neck)] = np.rint(height * (_SIDE_ROWS + (_NECK_ROWS - _SIDE_ROWS) * bow))
+    return columns, rows
 
 
 def over_background(frame: np.ndarray, masks: np.ndarray, background: np.ndarray) -> np.ndarray:
