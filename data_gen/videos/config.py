@@ -41,7 +41,8 @@ class ProcessConfig(FeatureConfig):
     """What is fitted to the landmarks: the open morphable head (one identity, expressions apart from the pose), or a
     mean shape of the person's own moved as one rigid piece."""
     pose_refine: Literal["none", "photometric"] = "photometric"
-    """Head poses from landmarks alone, or then refined by aligning the pictures of the face (sharper renderings)."""
+    """Head poses from landmarks alone, or then refined by aligning the pictures: the still part of the face, then all
+    that is seen of the head."""
     landmark_smoothing: int = Field(default=5, ge=1, le=15)
     """Frames (odd) around each one to which a parabola is fitted, against the landmarker's noise; 1 = none."""
     crop: Literal["auto", "always", "never"] = "auto"

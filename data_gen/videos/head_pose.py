@@ -12,6 +12,7 @@ import numpy as np
 from data_gen.chunks import load_arrays, run_chunks, save_arrays
 from data_gen.stages import Progress
 from data_gen.videos.config import ProcessConfig
+from modules.face.appearance import HeadAppearance, expression_codes
 from modules.face.head_pose import HeadPose, solve_head_pose, with_motion
 from modules.face.photometric import Alignment, PhotometricAligner, joined
 from modules.face.pose_smoother import smooth_poses
@@ -71,17 +72,23 @@ def _align(
     config: ProcessConfig, video: Path, pose: HeadPose, valid: np.ndarray, out_dir: Path, progress: Progress
 ) -> list[Alignment]:
     rotation, translation = world_to_camera_from_c2w(pose.c2w)
-    aligner = PhotometricAligner(pose.shape, pose.intrinsics)
+    codes = expression_codes(pose.lm3d, valid)
+    face, head = PhotometricAligner(pose.shape, pose.intrinsics), HeadAppearance(pose.shape, pose.intrinsics)
     step = -(-len(valid) // _TEXTURE_FRAMES)
     used = np.arange(0, len(valid), step)
-    frames = (frame for frame, usable in zip(read_clip(video, step=step), valid[used], strict=True) if usable)
+    frames = [frame for frame, usable in zip(read_clip(video, step=step), valid[used], strict=True) if usable]
     used = used[valid[used]]
-    aligner.learn(frames, rotation[used], translation[used])
+    face.learn(frames, rotation[used], translation[used])
+    some = [face.align(*item) for item in zip(frames, rotation[used], translation[used], strict=True)]
+    head.learn(frames, some, codes[used])
     names = [part.name for part in fields(Alignment)]
 
     def align(start: int, stop: int, path: Path) -> None:
-        given = (read_clip(video, start=start, stop=stop), rotation[start:stop], translation[start:stop])
-        aligned = [aligner.align(*item) for item in zip(*given, strict=True)]
+        part = slice(start, stop)
+        given = zip(
+            read_clip(video, start=start, stop=stop), rotation[part], translation[part], codes[part], strict=True
+        )
+        aligned = [head.align(frame, face.align(frame, turn, shift), code) for frame, turn, shift, code in given]
         save_arrays(path, {name: np.array([getattr(one, name) for one in aligned]) for name in names})
 
     threads = num_threads(config.num_workers)

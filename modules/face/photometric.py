@@ -28,7 +28,7 @@ _BLUR_AT_512 = 3.0
 _BANDS_AT_512 = ((2.5, 8.0), (1.2, 5.0))
 """Widths of the two Gaussians of each band, coarse first, pixels. Wider ones see shades, which do not turn with the
 head."""
-_ITERATIONS = (4, 4)
+_ITERATIONS = (4, 3)
 _STRIDES = (3, 1)
 _TEXTURE_ROUNDS, _SHAPE_ROUNDS = 3, 3
 _PRIOR_PX_AT_512 = 1.0
