@@ -54,8 +54,9 @@ def barrier() -> None:
 
 
 def shut_down() -> None:
-    """Leave the group, if any."""
+    """Leave the group, if any, together: gloo aborts a process whose peer is gone while it still takes leave."""
     if dist.is_available() and dist.is_initialized():
+        dist.barrier()
         dist.destroy_process_group()
 
 
