@@ -224,7 +224,7 @@ class TalkingHead:
         speech = np.asarray(wav, np.float32) if isinstance(wav, np.ndarray) else load_wav(wav)
         if not len(speech):
             raise DataError("the sound is 0 s long; give a recording with speech")
-        clipped = sum(np.count_nonzero(sign * speech >= _FULL_SCALE) for sign in (1, -1)) / len(speech)
+        clipped = np.count_nonzero((speech >= _FULL_SCALE) | (speech <= -_FULL_SCALE)) / len(speech)
         if clipped > _MOST_CLIPPED:
             logger.warning(
                 "%.0f %% of the sound is clipped; lips follow better if it is recorded softer", 100 * clipped
