@@ -98,6 +98,7 @@ class DrawnClip:
         return [
             (chunks, "CHUNK_FRAMES", CHUNK),
             (landmarks, "_CHUNK_FRAMES", CHUNK),
+            (head_pose, "_TEXTURE_FRAMES", 8),
             (landmarks, "build_landmarker", lambda name: RecognisingLandmarker(pictures)),
             (segmentation, "build_segmenter", lambda name, weights: BandSegmenter()),
             *((module, "read_clip", self.reader) for module in (landmarks, head_pose, segmentation, layers)),

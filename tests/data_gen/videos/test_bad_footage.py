@@ -14,6 +14,7 @@ import pytest
 
 from data_gen.stages import run_stages
 from data_gen.synthetic.subject import SubjectSpec, write_subject
+from data_gen.videos import head_pose
 from data_gen.videos.config import ProcessConfig
 from data_gen.videos.pipeline import video_stages
 from modules.face.landmarks68 import CHIN, FOREHEAD
@@ -219,8 +220,9 @@ def test_a_hand_over_the_mouth_does_not_move_the_eyes(clean: Path, expected: Pro
 
 
 def test_black_frames_are_marked_and_all_picture_stages_get_over_them(
-    clean: Path, expected: Processed, spoilt: Path
+    clean: Path, expected: Processed, spoilt: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(head_pose, "_TEXTURE_FRAMES", 16)  # enough here, and faster
     _black_frames(clean, spoilt)
     found = _process(spoilt, _PICTURE_STAGES)
     lit = np.array([index not in BLACK for index in range(NUM_FRAMES)])
