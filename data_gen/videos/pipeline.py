@@ -66,7 +66,7 @@ def _picture_stages() -> list[Stage]:
             inputs=("ingest", "landmarks"),
             keys=("focal_factor", "pose_refine", "tracker"),
             in_chunks=True,
-            version=9,
+            version=10,
         ),
     ]
 

@@ -34,7 +34,11 @@ _INDEPENDENT = 0.15
 """Neighbouring places err together: so much of an independent one is each."""
 _LEAST_NOISE = 0.3
 """Gray values."""
-_FEWEST_PLACES = 300
+_LEAST_SPREAD = 0.1
+"""No frame is believed to err by less than this share of the usual noise."""
+_CLEARLY = 0.95
+"""A place follows the head if it agrees by so much better with it than with the background."""
+_FEWEST_PLACES, _FEWEST_FRAMES = 300, 8
 _LEAST_CORRELATION = 0.6
 
 
@@ -59,8 +63,17 @@ class HeadAppearance:
         self._noise = np.zeros(0)
 
     def learn(self, frames: Iterable[np.ndarray], found: list[Alignment], codes: np.ndarray) -> None:
-        """Find depth and looks from some RGB frames, their poses and expression codes [n,1+C]."""
-        pictures = [self._band(frame) for frame in frames]
+        """Find depth and looks from some RGB frames, their poses and expression codes [n,1+C].
+
+        Frames that did not look like the face are left out; where few remain, nothing is learnt.
+        """
+        good = [index for index, one in enumerate(found) if one.correlation >= _LEAST_CORRELATION]
+        pictures = [
+            self._band(frame) for index, frame in enumerate(frames) if found[index].correlation >= _LEAST_CORRELATION
+        ]
+        found, codes = [found[index] for index in good], codes[good]
+        if len(good) < _FEWEST_FRAMES:
+            return
         for _ in range(_ROUNDS):
             self._sweep(pictures, found, codes)
             found = [self._align(*item) for item in zip(pictures, found, codes, strict=True)]
@@ -100,7 +113,8 @@ class HeadAppearance:
         """Set the places' depths, looks and noise from frames whose poses are about right."""
         grid, inside, turn = self._places(found)
         flat = grid[inside]
-        fitting = np.linalg.solve(codes.T @ codes + _RIDGE * len(codes) * np.eye(codes.shape[1]), codes.T)
+        ridge = _RIDGE * len(codes) * np.diag(np.r_[1e-9, np.ones(codes.shape[1] - 1)])
+        fitting = np.linalg.solve(codes.T @ codes + ridge, codes.T)
         middle = float((self._shape @ turn.T)[[CHIN, *FACE_OVAL], 2].mean()) + 0.04
         depths = middle + _DEPTHS_M
         still = replace(found[0], rotation=turn, translation=np.mean([one.translation for one in found], axis=0))
@@ -112,8 +126,10 @@ class HeadAppearance:
         depth = _smoothed(_lowest(depths, cost), inside)
         points = np.column_stack([flat, depth]) @ turn
         unmoved = _averaged(self._rest(pictures, [still] * len(found), points, codes, fitting), inside)
-        follows = cost.min(axis=0) < unmoved
+        follows = cost.min(axis=0) + _LEAST_NOISE**2 < _CLEARLY * unmoved
         self._points = points[follows]
+        if len(self._points) < _FEWEST_PLACES:
+            return
         values = self._values(pictures, found, self._points)
         self._looks = fitting @ values
         rest = values - codes @ self._looks
@@ -157,7 +173,7 @@ class HeadAppearance:
             correlation = self._correlation(sample[:, 0], expected)
             step, information = self._step(sample[:, 0], expected, rows, given.information, moved)
             moved = moved + step
-        if correlation < _LEAST_CORRELATION:
+        if not correlation >= _LEAST_CORRELATION:  # no number either
             return given
         turn = matrix_from_vector(moved[:3]) @ given.rotation
         return replace(given, rotation=turn, translation=given.translation + moved[3:], information=information)
@@ -174,7 +190,7 @@ class HeadAppearance:
         gain = float(value @ trusted / (expected @ trusted))
         residual = value - gain * expected
         apart = (residual - np.median(residual)) / self._noise
-        spread = 1.4826 * float(np.median(np.abs(apart))) + 1e-6
+        spread = max(1.4826 * float(np.median(np.abs(apart))), _LEAST_SPREAD)
         weights = _INDEPENDENT / (self._noise * spread * (1 + (apart / (2 * spread)) ** 2)) ** 2
         rows = np.column_stack([by_pose, -expected, np.ones(len(value))])
         weighted = rows * weights[:, None]

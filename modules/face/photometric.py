@@ -92,9 +92,10 @@ class PhotometricAligner:
         self, bands: list[list[Band]], found: list[Alignment], given: list[Alignment], identity: np.ndarray
     ) -> np.ndarray:
         """Move the surface to where the frames agree better; return the weights [I] of the identity modes."""
-        for _ in range(2 if _SHAPE_ROUNDS else 0):
+        frames = [frame for frame in zip(bands, found, given, strict=True) if frame[1].correlation >= _MIN_CORRELATION]
+        for _ in range(2 if _SHAPE_ROUNDS and frames else 0):
             texture = self._mean_texture(bands, found, -1)
-            systems = [self._system(*frame, texture) for frame in zip(bands, found, given, strict=True)]
+            systems = [self._system(*frame, texture) for frame in frames]
             step = shared_step(systems, _IDENTITY_BELIEF, identity)
             self.points = self.points + np.tensordot(step, self.identity, 1)
             identity = identity + step
@@ -170,7 +171,7 @@ class PhotometricAligner:
                 sample, rows = self._rows(band, texture, turned, translation + moved[3:6], modes @ turn.T)
                 step, information, correlation = self._step(sample, texture, rows, prior, moved, -translation[2])
                 moved = moved + step
-        if correlation < _MIN_CORRELATION:
+        if not correlation >= _MIN_CORRELATION:  # no number either
             return self._unmoved(rotation, translation, correlation)
         turn = matrix_from_vector(moved[:3]) @ rotation
         return Alignment(turn, translation + moved[3:6], information, moved[6:], correlation)

@@ -92,3 +92,13 @@ def test_codes_tell_expressions_apart_and_the_first_has_variance_one() -> None:
     np.testing.assert_array_equal(codes[:, 0], 1.0)
     assert abs(np.corrcoef(codes[valid, 1], opening[valid])[0, 1]) > 0.99
     assert codes[valid, 1].var() == pytest.approx(1.0, rel=1e-6)
+
+
+def test_a_head_that_never_moves_and_a_clip_that_hardly_shows_it_teach_nothing(footage: Footage) -> None:
+    _, given, frames = footage
+    still = HeadAppearance(open_head_shape(), CAMERA)
+    still.learn([frames[0]] * FRAMES, [given[0]] * FRAMES, CODES)
+    assert still.align(frames[0], given[0], CODES[0]) is given[0]
+    hidden = HeadAppearance(open_head_shape(), CAMERA)
+    hidden.learn(frames, [replace(one, correlation=0.2) for one in given], CODES)
+    assert hidden.align(frames[0], given[0], CODES[0]) is given[0]

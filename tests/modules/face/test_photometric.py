@@ -55,6 +55,15 @@ def test_a_covered_face_keeps_the_pose_given(pictures: tuple[Poses, Poses, list[
     assert aligned.correlation < 0.7
 
 
+def test_black_frames_among_those_learnt_from_do_no_harm(pictures: tuple[Poses, Poses, list[np.ndarray]]) -> None:
+    truth, wrong, frames = pictures
+    spoilt = [np.zeros_like(frame) if t in (3, 4) else frame for t, frame in enumerate(frames)]
+    aligner = PhotometricAligner(smooth_head_shape(), CAMERA)
+    aligner.learn(spoilt, wrong.rotation, wrong.translation)
+    aligned = [aligner.align(*item) for item in zip(frames, wrong.rotation, wrong.translation, strict=True)]
+    assert off_by(joined(aligned, np.ones(24, bool))[0], truth) < 0.5 * off_by(wrong, truth)
+
+
 def test_surface_leaves_out_eyes_mouth_and_jaw() -> None:
     shape = smooth_head_shape()
     points = surface_points(shape)
