@@ -40,6 +40,9 @@ class SyncDataConfig(CorpusConfig):
     """Deviation in cm of the noise on mouth points while training."""
     mouth_scale: float = Field(0.0, ge=0, lt=1)
     """Mouth motion is enlarged or reduced by up to this share while training."""
+    mouth_offset: float = Field(0.0, ge=0)
+    """Deviation in cm of a shift of each mouth point that lasts a whole window, while training: other mouths rest
+    otherwise, and a judge of strangers must not mind."""
 
 
 class SyncPairs(BatchDataset):
@@ -99,6 +102,7 @@ class SyncPairs(BatchDataset):
     def _augment(self, speech: Tensor, mouth: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         scale = 1 + self.config.mouth_scale * (2 * torch.rand(len(mouth), 1, 1, generator=generator) - 1)
         mouth = mouth * scale + self.config.mouth_noise * torch.randn(mouth.shape, generator=generator)
+        mouth = mouth + self.config.mouth_offset * torch.randn(len(mouth), 1, mouth.shape[2], generator=generator)
         return {
             "speech": speech + self.config.speech_noise * torch.randn(speech.shape, generator=generator),
             "mouth": mouth,

@@ -98,3 +98,13 @@ def test_training_can_start_from_another_experiments_weights() -> None:
     assert all(torch.equal(tensors[name], tensor) for name, tensor in task.model.state_dict().items())
     with pytest.raises(DataError, match="belongs to another model"):
         SyncNetTask(sync_config(init_work_dir="checkpoints/tiny/syncnet", syncnet_res_blocks=1))  # type: ignore[arg-type]
+
+
+def test_a_mouth_offset_moves_a_window_as_a_whole() -> None:
+    still, moved = (
+        SyncPairs(sync_config(mouth_offset=offset), win=9, num_steps=4, seed=1, rank=0)[0]["mouth"]  # type: ignore[arg-type]
+        for offset in (0.0, 0.05)
+    )
+    offset = moved - still
+    torch.testing.assert_close(offset, offset[:, :1].expand_as(offset), atol=1e-5, rtol=0)
+    assert 0.03 < float(offset[:, 0].std()) < 0.07
