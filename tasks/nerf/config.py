@@ -59,7 +59,7 @@ class NerfHeadConfig(RayConfig, HeadConfig, VanillaHeadConfig):
     """What a cell keeps of its largest weight at an update; at the beginning of training it forgets faster."""
     lambda_alpha: float = Field(0.1, ge=0)
     """Weight of the difference between opacity and head mask."""
-    lambda_lip_ssim: float = Field(0.02, ge=0)
+    lambda_lip_ssim: float = Field(0.003, ge=0)
     """Weight of one minus the structural similarity of a patch of the lips, from two fifths of the training on."""
     lip_patch: int = Field(17, ge=11)
     """Side of that patch in pixels; its rays are among those of the lips."""
