@@ -17,8 +17,8 @@ _MARGIN = 0.008
 _DEPTH_PER_WIDTH = 1.15
 _FACE_FRONT, _FACE_BACK = 0.015, 0.025
 """How far a face may lie before and behind the mean landmarks, metres."""
-_SKULL_FRONT, _SKULL_BACK = 0.01, 0.08
-"""The same for hair and ears, about an ellipsoid."""
+_SKULL_FRONT, _SKULL_BACK = 0.01, 0.2
+"""The same for hair and ears, about an ellipsoid; a nod shows the crown, far behind the forehead."""
 _SKULL_HEIGHT = 1.25
 _RIM_BEHIND = 0.02
 """How far the widest part of the skull lies behind the jaw's ends, metres."""

@@ -46,7 +46,7 @@ def test_the_skull_reaches_from_the_ears_to_the_root_of_the_nose(store: PersonSt
     carve_by_landmarks(grid, aabb, mean)
     metres = (grid.centers() + 1) * 0.5 * (aabb[1] - aabb[0]) + aabb[0]
     above = metres[(metres[:, 1] > mean[19, 1] / 100 + 0.01) & (metres[:, 0].abs() < 0.02) & grid.occupied]
-    assert above[:, 2].min() > mean[0, 2] / 100 - 0.11
+    assert above[:, 2].min() < mean[0, 2] / 100 - 0.08, "a nod shows the crown"
     assert above[:, 2].max() < mean[27, 2] / 100 + 0.02
 
 
