@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from scipy.signal import savgol_filter
 
 _ORDER = 2
@@ -31,7 +32,13 @@ def smooth_landmarks(
     for start, end in segments:
         seen = np.flatnonzero(valid[start:end])
         if end - start >= window and len(seen):
-            parabolas = savgol_filter(_filled(lm3d[start:end], seen), window, _ORDER, axis=0, mode="interp")
+            given = _filled(lm3d[start:end], seen)
+            parabolas = savgol_filter(given, window, _ORDER, axis=0, mode="interp")
+            # a parabola may shoot beyond a short blink, and lids that cross fold the face
+            low, high = (
+                extreme(given, window, axis=0, mode="nearest") for extreme in (minimum_filter1d, maximum_filter1d)
+            )
+            parabolas = parabolas.clip(low, high)
             smooth[start + seen] = parabolas[seen]
     return smooth
 

@@ -16,14 +16,15 @@ def test_accelerated_motion_stays_and_cuts_are_not_crossed() -> None:
 def test_noise_falls_as_a_parabola_through_five_frames_says() -> None:
     noise = np.random.default_rng(0).normal(size=(4000, 68, 3))
     smooth = smooth_landmarks(noise, np.ones(4000, bool), [(0, 4000)], 5)
-    assert smooth.var() == pytest.approx(17 / 35, rel=0.01)
+    assert smooth.var() == pytest.approx(17 / 35, rel=0.03)
 
 
 def test_a_closure_of_three_frames_is_still_closed_nine_tenths() -> None:
     opening = np.ones(21)
     opening[9:12] = 0
     smooth = smooth_landmarks(opening[:, None, None] * np.ones((1, 68, 3)), np.ones(21, bool), [(0, 21)], 5)
-    assert smooth[10, 0, 0] < 0.1
+    assert 0 <= smooth[10, 0, 0] < 0.1, "and lids do not cross"
+    assert smooth.max() <= 1
 
 
 def test_short_segments_and_no_window_change_nothing() -> None:
