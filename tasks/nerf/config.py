@@ -62,7 +62,7 @@ class NerfHeadConfig(RayConfig, HeadConfig, VanillaHeadConfig):
     lambda_lip_ssim: float = Field(0.003, ge=0)
     """Weight of one minus the structural similarity of a patch of the lips, from two fifths of the training on."""
     lip_patch: int = Field(17, ge=11)
-    """Side of that patch in pixels; its rays are among those of the lips."""
+    """Side of that patch in pixels; its rays are among those of the lips. A frame with fewer of them has no patch."""
     lambda_weights_entropy: float = Field(1e-4, ge=0)
     """Weight of the entropy of opacities: no fog."""
     lambda_depth_spread: float = Field(1e-4, ge=0)

@@ -14,7 +14,7 @@ from tasks.base_task import Batch, BatchDataset
 from tasks.nerf.config import NerfHeadConfig, NerfTorsoConfig, RayConfig
 from tasks.nerf.sampling import Box, as_box, clip_box, mask_box, sample_patch, sample_pixels, split_rays
 from utils.commons.runtime import seeded_generator
-from utils.commons.schema import DataError
+from utils.commons.schema import ConfigError, DataError
 from utils.data import paths
 from utils.data.person_store import PersonStore
 
@@ -81,12 +81,7 @@ class RayDataset(BatchDataset):
 
     def _rays(self, frame: int, number: int, generator: torch.Generator) -> Batch:
         pictures, boxes, shares = self._decoded[frame]
-        rows, columns = sample_pixels(boxes, split_rays(number, shares), generator)
-        side = lip_patch(self.config)
-        if side:
-            height, width = self.background.shape[:2]
-            patch = sample_patch(boxes[0], side, height, width, generator)
-            rows[: side**2], columns[: side**2] = patch
+        rows, columns = self._pixels(boxes, split_rays(number, shares), generator)
         pixels = (rows.numpy(), columns.numpy())
         chosen = {key: torch.from_numpy(picture[pixels]).float() / 255 for key, picture in pictures.items()}
         return {
@@ -97,20 +92,39 @@ class RayDataset(BatchDataset):
             "columns": columns,
         }
 
+    def _pixels(self, boxes: list[Box], counts: list[int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return rows and columns of the rays of a frame, so many in each box."""
+        return sample_pixels(boxes, counts, generator)
+
     @abc.abstractmethod
     def _boxes(self, frame: int, pictures: Pictures) -> tuple[list[Box], list[float]]:
         """Return boxes and the share of rays in each but the last."""
 
 
 class HeadRayDataset(RayDataset):
-    """Rays in the lips, the eyes, the head's box and everywhere."""
+    """Rays in the lips (the first of them a patch, see :func:`lip_patch`), the eyes, the head's box and everywhere."""
 
     config: NerfHeadConfig
     pictures = ("gt", "masks")
 
     def __init__(self, store: PersonStore, config: NerfHeadConfig, *, rank: int, condition: ConditionConfig) -> None:
+        """Weigh the frames.
+
+        Raises:
+            ConfigError: The patch of the lips is larger than the pictures.
+        """
         super().__init__(store, config, rank=rank, condition=condition)
         self.frame_weights = rarity(np.asarray(store.lm3d)[self.frames], config.rare_frames_weight)
+        self.patch, height, width = lip_patch(config), store.manifest.height, store.manifest.width
+        if self.patch > min(height, width):
+            raise ConfigError(f"lip_patch={self.patch} does not fit into pictures of {width}x{height}; make it smaller")
+
+    def _pixels(self, boxes: list[Box], counts: list[int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        rows, columns = super()._pixels(boxes, counts, generator)
+        if self.patch:
+            first, (_, _, width, height) = slice(self.patch**2), boxes[-1]
+            rows[first], columns[first] = sample_patch(boxes[0], self.patch, height, width, generator)
+        return rows, columns
 
     def _boxes(self, frame: int, pictures: Pictures) -> tuple[list[Box], list[float]]:
         masks = pictures["masks"]
@@ -124,9 +138,9 @@ class HeadRayDataset(RayDataset):
         return [lips, eyes, head, (0, 0, width, height)], shares
 
 
-def lip_patch(config: RayConfig) -> int:
+def lip_patch(config: NerfHeadConfig) -> int:
     """Return the side of the patch that a frame's first rays are, 0 without one: where it has no weight or no room."""
-    if not isinstance(config, NerfHeadConfig) or not config.lambda_lip_ssim:
+    if not config.lambda_lip_ssim:
         return 0
     lips = round(max(1, config.n_rays // config.frames_per_step) * config.lip_rays_percent)
     return config.lip_patch if config.lip_patch**2 <= lips else 0

@@ -16,7 +16,7 @@ from tasks.trainer import train
 from tests.support.tiny_person import write_tiny_person
 from utils.commons import checkpoint
 from utils.commons.runtime import Runtime
-from utils.commons.schema import DataError
+from utils.commons.schema import ConfigError, DataError
 from utils.data import paths
 from utils.data.person_store import PersonStore
 
@@ -211,6 +211,12 @@ def test_a_patch_of_the_lips_is_compared_late(root: Path) -> None:
         weights = task.loss_weights(step=5, progress=progress, optimizer="head")
         assert terms.keys() == weights.keys()
         assert ("lip_ssim" in terms) == expected
+
+
+def test_a_patch_larger_than_the_pictures_is_refused(root: Path) -> None:
+    task = NerfHeadTask(NerfHeadConfig(**{**HEAD, "n_rays": 12000, "lip_patch": 33}))
+    with pytest.raises(ConfigError, match="lip_patch=33 does not fit into pictures of 32x32"):
+        task.train_dataset(rank=0, world_size=1)
 
 
 def test_too_few_lip_rays_make_no_patch() -> None:
