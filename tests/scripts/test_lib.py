@@ -86,3 +86,17 @@ def test_an_unfit_python_is_named(checkout: Path, tmp_path: Path) -> None:
     done = bash("ensure_environment", checkout, PATH=str(tools))
     assert done.returncode == 2
     assert done.stderr.startswith("error: Python 3.11 or 3.12 is needed, found Python 3.9.2")
+
+
+@pytest.mark.parametrize("processes", ["0", "two", "-1"])
+def test_a_wrong_number_of_processes_is_named(processes: str) -> None:
+    done = subprocess.run(
+        ["bash", "scripts/train_nerf.sh", "anna"],
+        cwd=CODE_ROOT,
+        env={**os.environ, "PROCESSES": processes},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == f"error: PROCESSES is a number of 1 or more, found '{processes}'\n"
