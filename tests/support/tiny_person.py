@@ -42,16 +42,7 @@ def write_tiny_person(
     rng = np.random.default_rng(7)
     background = _background(size)
     scenes = [_scene(t, camera, background) for t in range(num_frames)]
-    (root / "bg.png").write_bytes(encode_picture(background, "png"))
-    with PictureWriter(root / "frames.arrow", ["gt", "masks", "torso"]) as writer:
-        for scene in scenes:
-            writer.write(
-                {
-                    "gt": encode_picture(scene.gt, "jpeg"),
-                    "masks": encode_picture(scene.masks, "png"),
-                    "torso": encode_picture(scene.torso, "png"),
-                }
-            )
+    _write_pictures(root, scenes, background)
     lm3d = np.stack([scene.lm3d for scene in scenes])
     lm2d = np.stack([scene.lm2d for scene in scenes])
     openness = lm3d[:, 62, 1] - lm3d[:, 66, 1]
@@ -91,6 +82,19 @@ def write_tiny_person(
     )
     write_manifest(root, manifest)
     return PersonStore(root)
+
+
+def _write_pictures(root: Path, scenes: list[_Scene], background: np.ndarray) -> None:
+    (root / "bg.png").write_bytes(encode_picture(background, "png"))
+    with PictureWriter(root / "frames.arrow", ["gt", "masks", "torso"]) as writer:
+        for scene in scenes:
+            writer.write(
+                {
+                    "gt": encode_picture(scene.gt, "jpeg"),
+                    "masks": encode_picture(scene.masks, "png"),
+                    "torso": encode_picture(scene.torso, "png"),
+                }
+            )
 
 
 def _background(size: int) -> np.ndarray:

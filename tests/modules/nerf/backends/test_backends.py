@@ -28,6 +28,13 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("GENEFACE_CACHE", str(tmp_path_factory.getbasetemp() / "kernels"))
 
 
+@pytest.fixture
+def _no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("GENEFACE_CACHE", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+
+
 def backend_of(name: str, scene: Scene) -> Backend:
     if name == "cpp" and not HAS_COMPILER:
         pytest.skip("no C++ compiler")
@@ -135,12 +142,10 @@ def test_auto_takes_one_that_works(make_scene: SceneMaker, caplog: pytest.LogCap
     assert ("cpp " if HAS_COMPILER else "numba ") in caplog.text.split("ms a frame")[1]
 
 
+@pytest.mark.usefixtures("_no_compiler")
 def test_auto_compiles_by_numba_where_there_is_no_compiler(
-    make_scene: SceneMaker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    make_scene: SceneMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("GENEFACE_CACHE", str(tmp_path))
-    monkeypatch.delenv("CXX", raising=False)
     scene, state, c2w = make_scene(size=(20, 20))
     with caplog.at_level(logging.INFO):
         fastest_backend(scene, state, c2w)
@@ -148,12 +153,10 @@ def test_auto_compiles_by_numba_where_there_is_no_compiler(
     assert "numba " in caplog.text.split("ms a frame")[1]
 
 
+@pytest.mark.usefixtures("_no_compiler")
 def test_without_a_compiler_torch_draws_and_a_note_says_so(
-    make_scene: SceneMaker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    make_scene: SceneMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("GENEFACE_CACHE", str(tmp_path))
-    monkeypatch.delenv("CXX", raising=False)
     scene, _, _ = make_scene()
     assert isinstance(build_backend("cpp", scene), TorchBackend)
     assert "no C++ compiler" in caplog.text
