@@ -73,6 +73,10 @@ class LandmarkTest:
         self.own_leak = silence_leak(lip_opening(self.true), self.speaking, self.segments)
         self.rows["true"] = self._own_row(self.true)
 
+    def _beside_own_leak(self, leak: float) -> float:
+        """Return it over the person's own; NaN where the person's mouth is perfectly still in pauses."""
+        return leak / self.own_leak if self.own_leak else float("nan")
+
     def own(self, title: str, predictor: Predictor, *, filters: bool) -> None:
         """Measure a predictor on the test frames of the person's own sound; timing over the whole clip."""
         store = self.store
@@ -87,7 +91,7 @@ class LandmarkTest:
         frames, store = self.frames, self.store
         pred, true = lm3d[frames], self.true[frames]
         row = truth_row(pred, true, pieces=self.pieces, speaking=self.speaking[frames], mouth=self.mouth)
-        row["leak_ratio"] = row["silence_leak"] / self.own_leak
+        row["leak_ratio"] = self._beside_own_leak(row["silence_leak"])
         row |= timing_row(lm3d, self.wav, self.segments)
         if self.judge is not None:
             row |= judged_row(self.judge, np.asarray(store.speech), lm3d - store.lm3d_neutral, self.segments)
@@ -103,7 +107,7 @@ class LandmarkTest:
             lm3d = self.head.filtered(deviations, wav, self.head.path(frames))
         pieces = [(0, frames)]
         row = motion_row(lm3d, pieces=pieces, speaking=speech_activity(wav, frames), mouth=self.mouth)
-        row["leak_ratio"] = row["silence_leak"] / self.own_leak
+        row["leak_ratio"] = self._beside_own_leak(row["silence_leak"])
         row |= timing_row(lm3d, wav)
         if self.judge is not None:
             row |= judged_row(self.judge, speech, lm3d - self.store.lm3d_neutral, pieces)

@@ -73,7 +73,7 @@ class LipClosing(nn.Module):
             direction: See :meth:`forward`.
         """
         source, own = opening(predicted), opening(true)
-        shut = own < own.quantile(_LOWEST_SHARE).clamp(min=CLOSED)
+        shut = own <= own.quantile(_LOWEST_SHARE).clamp(min=CLOSED)  # never empty, however still the mouth is
         self.touch.copy_(own[shut].mean())
         share = float(shut.float().mean())
         truth = to_points(true, neutral)

@@ -56,6 +56,13 @@ def test_a_mouth_wider_than_the_person_ever_opens_it_is_counted(root: Path) -> N
     assert lip_opening(test.true).max() < test.mouth.widest
 
 
+def test_a_person_who_is_still_in_pauses_has_no_leak_to_compare_with(root: Path) -> None:
+    test = LandmarkTest(TalkingHead(config=InferConfig(video_id="tim")), None)
+    test.own_leak = 0.0
+    test.own("ridge", ridge_predictor(test.store), filters=False)
+    assert np.isnan(test.rows["ridge"]["leak_ratio"])
+
+
 def test_pieces_of_positions_end_at_gaps_and_cuts() -> None:
     assert pieces_of(np.array([2, 3, 4, 7, 8, 9]), [(0, 9), (9, 12)]) == [(0, 3), (3, 5), (5, 6)]
 

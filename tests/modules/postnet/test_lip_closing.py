@@ -62,6 +62,14 @@ def test_dips_that_mean_nothing_are_left_alone(person: tuple[torch.Tensor, torch
     assert float(_fitted(true, neutral, true, opening_map).threshold) == 0  # nothing is missing
 
 
+def test_a_mouth_that_never_moves_stays_as_predicted(person: tuple[torch.Tensor, torch.Tensor, OpeningMap]) -> None:
+    true, neutral, opening_map = person
+    open_mouth = (true[0] + 0.3 * opening_map.direction).expand(FRAMES, -1)
+    closing = _fitted(open_mouth, neutral, open_mouth, opening_map)
+    opening = opening_map.opening(open_mouth)[None]
+    torch.testing.assert_close(closing(open_mouth[None], opening, opening, opening_map.direction)[0], open_mouth)
+
+
 def test_a_dip_is_shut_for_three_frames_with_soft_edges() -> None:
     opening = torch.full((1, 30), 0.1)
     opening[0, 10], opening[0, 11] = 0.03, 0.04
