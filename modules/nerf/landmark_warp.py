@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from modules.nerf.precision import full_precision
 
 _INNER_PAIRS = ((61, 67), (62, 66), (63, 65))
+_LID_PAIRS = ((37, 41), (38, 40), (43, 47), (44, 46))
 _LIP_COLUMNS = (
     ((61, 49), (67, 59)),
     ((61, 50), (67, 58)),
@@ -31,6 +32,19 @@ def close_lips(face: Tensor) -> Tensor:
     for upper, lower in _INNER_PAIRS:
         closed[upper] = closed[lower] = (face[upper] + face[lower]) / 2
     return closed
+
+
+def part_lids(points: Tensor) -> Tensor:
+    """Return frontal points [F,68,2] with lids that cross, as landmarkers let closed ones do, on one line instead.
+
+    Where a point of the upper lid lies below its partner, the warp would push the other way and fold the face.
+    """
+    parted = points.clone()
+    for upper, lower in _LID_PAIRS:
+        overlap = (points[:, lower, 1] - points[:, upper, 1]).clamp(min=0) / 2
+        parted[:, upper, 1] += overlap
+        parted[:, lower, 1] -= overlap
+    return parted
 
 
 class LandmarkWarp(nn.Module):
@@ -64,7 +78,7 @@ class LandmarkWarp(nn.Module):
         Args:
             lm3d: Landmarks of each frame in cm, [F,68,3].
         """
-        points = lm3d[..., :2].float()
+        points = part_lids(lm3d[..., :2].float())
         displacement = points - self.mean
         among = self._gauss(points[:, :, None] - points[:, None]).prod(dim=-1)
         among = among + self.ridge * torch.eye(points.shape[1], device=points.device)

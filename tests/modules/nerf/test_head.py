@@ -178,3 +178,16 @@ def test_pose_offsets_begin_as_nothing_and_are_rigid() -> None:
     rotation = moved[:, :3, :3]
     torch.testing.assert_close(rotation @ rotation.transpose(1, 2), torch.eye(3).expand(2, 3, 3), atol=1e-5, rtol=0)
     assert not torch.equal(moved, c2w)
+
+
+def test_lids_that_cross_are_warped_as_lids_that_meet(store: PersonStore) -> None:
+    mean = torch.tensor(store.lm3d_mean)
+    warp = LandmarkWarp(32, radius=1.2, ridge=0.05)
+    warp.fit(mean, head_bounds(store))
+    crossed, met = mean[None].clone(), mean[None].clone()
+    for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
+        middle = (mean[upper, 1] + mean[lower, 1]) / 2
+        met[0, [upper, lower], 1] = middle
+        crossed[0, upper, 1], crossed[0, lower, 1] = middle - 0.1, middle + 0.1
+    torch.testing.assert_close(warp(crossed), warp(met))
+    assert float((warp(mean[None]) - warp(met)).abs().max()) > 1e-3
