@@ -181,11 +181,13 @@ def test_pose_offsets_begin_as_nothing_and_are_rigid() -> None:
 
 
 def test_lids_that_cross_are_warped_as_lids_that_meet(store: PersonStore) -> None:
+    pairs = ((37, 41), (38, 40), (43, 47), (44, 46))
     mean = torch.tensor(store.lm3d_mean)
+    mean[[upper for upper, _ in pairs], 1] += 0.8  # the drawn eyes are lines
     warp = LandmarkWarp(32, radius=1.2, ridge=0.05)
     warp.fit(mean, head_bounds(store))
     crossed, met = mean[None].clone(), mean[None].clone()
-    for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
+    for upper, lower in pairs:
         middle = (mean[upper, 1] + mean[lower, 1]) / 2
         met[0, [upper, lower], 1] = middle
         crossed[0, upper, 1], crossed[0, lower, 1] = middle - 0.1, middle + 0.1
