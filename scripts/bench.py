@@ -20,6 +20,8 @@ if __name__ == "__main__":
     tune_process()
 
 from modules.nerf.super_resolution import TIERS
+from tasks.launch import companions
+from utils.commons import distributed
 from utils.commons.cli import run_main
 from utils.commons.experiment import short
 from utils.commons.machine import describe_machine
@@ -28,14 +30,14 @@ from utils.data import paths
 from utils.data.atomic import atomic_path, save_json
 from utils.media.ffmpeg import check_is_file
 
-PARTS = ("draw", "landmarks", "video", "training")
+PARTS = ("draw", "landmarks", "video", "training", "vanilla")
 Results = dict[str, Any]
 
 
 def main(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
     if options.save:
-        save_json(options.save, run_part(options.parts[0], options))
+        save_part(options, arguments)
         return
     check(options)
     results: Results = {"video_id": options.video_id, "machine": describe_machine()}
@@ -55,6 +57,16 @@ def main(arguments: Sequence[str]) -> None:
     print(text)
     if failed := [part for part in options.parts if "error" in results[part]]:
         raise DataError(f"not measured: {', '.join(failed)}; the errors stand above, the rest is in {short(folder)}")
+
+
+def save_part(options: argparse.Namespace, arguments: Sequence[str]) -> None:
+    """Measure one part in this process, or in several that train together; the first of them writes."""
+    (part,) = options.parts
+    with companions(options.processes if part == "training" else 1, arguments):
+        results = run_part(part, options)
+        if distributed.rank_and_size()[0] == 0:
+            save_json(options.save, results)
+        distributed.shut_down()
 
 
 def check(options: argparse.Namespace) -> None:
@@ -94,12 +106,15 @@ def run_part(part: str, options: argparse.Namespace) -> Results:
                 settings = config.model_copy(update={**keys, "tier": tier, "renderer_backend": "auto"})
                 row = video_row(settings, wav, Path(folder) / "out.mp4", sound_seconds=options.seconds)
                 found["rows"].append(asdict(row) | {"seconds": round(row.seconds, 2)})
-    else:
-        from tasks.nerf.benchmark import training_row, vanilla_seconds
+    elif part == "training":
+        from tasks.nerf.benchmark import training_row
 
-        row = training_row(config.head_dir, n_rays=options.n_rays)
-        found.update(asdict(row) | {"rays_per_second": round(row.rays_per_second)})
-        found["vanilla_seconds_512"] = round(vanilla_seconds(), 1)
+        speed = training_row(config.head_dir, n_rays=options.n_rays)
+        found.update(asdict(speed) | {"rays_per_second": round(speed.rays_per_second)})
+    else:
+        from tasks.nerf.benchmark import vanilla_seconds
+
+        found["seconds_512"] = round(vanilla_seconds(), 1)
     return found | {"peak_memory_gb": peak_memory_gb()}
 
 
@@ -107,7 +122,7 @@ def report(results: Results) -> str:
     """Return all figures as Markdown."""
     machine = results["machine"]
     lines = [f"{results['video_id']}: {machine['cpu']}, {machine['cores']} cores, torch {machine['torch']}", ""]
-    vanilla = results.get("training", {}).get("vanilla_seconds_512")
+    vanilla = results.get("vanilla", {}).get("seconds_512")
     if rows := results.get("draw", {}).get("rows"):
         lines += [
             "| backend | tier | size | ms | frames/s | samples | stages ms | ratio to vanilla |",
@@ -134,8 +149,10 @@ def report(results: Results) -> str:
     if "rays_per_second" in (training := results.get("training", {})):
         lines.append(
             f"- training: {training['rays_per_second']} rays/s ({training['rays']} rays: step {training['step_ms']}, "
-            f"batch {training['batch_ms']} ms, amp {training['amp']}); vanilla head and torso: {vanilla} s a 512² frame"
+            f"batch {training['batch_ms']} ms, amp {training['amp']}, processes {training['processes']})"
         )
+    if vanilla:
+        lines.append(f"- the original's head and torso: {vanilla} s a 512² frame")
     memory = {part: results[part]["peak_memory_gb"] for part in PARTS if "peak_memory_gb" in results.get(part, {})}
     lines.append("- peak memory GB: " + ", ".join(f"{part} {value}" for part, value in memory.items()))
     return "\n".join(lines) + "\n"
@@ -168,6 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=10.0, help="speech in video and landmarks (here 0 = all)")
     parser.add_argument("--audio", type=Path, help="speech; default data/raw/val_wavs/demo.wav")
     parser.add_argument("--n_rays", type=int, default=0, help="rays of a training step; 0 = as trained")
+    parser.add_argument("--processes", type=int, choices=range(1, 65), metavar="N", default=1, help="that train")
     parser.add_argument("--parts", type=_some_of(PARTS), default=",".join(PARTS), help="what to measure")
     parser.add_argument("--hparams", action="append", default=[], help="overrides of the inference configuration")
     parser.add_argument("--save", type=Path, help=argparse.SUPPRESS)

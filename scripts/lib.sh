@@ -87,6 +87,17 @@ ensure_environment() {
     touch "$stamp"
 }
 
+# Print how many processes are to share a training step: PROCESSES, or 2 where there are cores for them and no GPU.
+training_processes() {
+    local processes=${PROCESSES:-}
+    if [[ -z $processes ]]; then
+        processes=1
+        if (($(nproc) > 1)) && [[ -z $(compgen -G '/dev/nvidia[0-9]*') ]]; then processes=2; fi
+    fi
+    [[ $processes =~ ^[1-9][0-9]*$ ]] || geneface_error "PROCESSES is a number of 1 or more, found '$processes'" || return
+    echo "$processes"
+}
+
 # usage: import_original <video_id>
 # Bring a released GeneFace along that lies where its users put it: experiments of the person and generic ones under
 # checkpoints, the dataset in data/binary/videos/<video_id>. What is imported already stays as it is.

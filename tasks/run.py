@@ -18,6 +18,7 @@ import os
 from collections.abc import Sequence
 
 from tasks.base_task import Task, TaskConfig, load_task_class
+from tasks.launch import companions
 from tasks.trainer import train
 from utils.commons import checkpoint, distributed
 from utils.commons.cli import run_main
@@ -42,6 +43,14 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         choices=PRESETS,
         help="schedule and size: quick (CPU), full (GPU), geneface (the original)",
     )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        choices=range(1, 257),
+        metavar="N",
+        help="processes on this machine that share every step; 2 on a CPU; for GPUs rather torchrun",
+    )
     parser.add_argument("--reset", action="store_true", help="start anew; the old experiment is moved aside")
     parser.add_argument("--print_config", action="store_true", help="show every key with its origin and exit")
     return parser.parse_args(arguments)
@@ -60,8 +69,9 @@ def main(arguments: Sequence[str]) -> None:
     config = task_cls.resolve(config)
     if int(os.environ.get("RANK", "0")) == 0:
         prepare(work_dir, config, options.exp_name, reset=options.reset)
-    result = train(task_cls, config, work_dir)
-    distributed.shut_down()
+    with companions(options.processes, arguments):
+        result = train(task_cls, config, work_dir)
+        distributed.shut_down()
     if result.reason == "signal":
         sys.exit(128 + result.signal_number)
 

@@ -22,8 +22,10 @@ from utils.commons.runtime import Runtime
 class TrainingRow:
     """Medians over training steps of a trained head."""
 
+    processes: int
+    """That share a step."""
     rays: int
-    """Rays of a step."""
+    """Rays of a step, all processes together."""
     step_ms: float
     batch_ms: float
     """Of preparing a batch, which is not part of ``step_ms``."""
@@ -36,7 +38,10 @@ class TrainingRow:
 
 
 def training_row(work_dir: Path, *, steps: int = 8, n_rays: int = 0) -> TrainingRow:
-    """Return the medians of ``steps`` further steps of a trained head, after three to warm up; nothing is saved."""
+    """Return the medians of ``steps`` further steps of a trained head, after three to warm up; nothing is saved.
+
+    Under torchrun each process takes rays of its own, as in training, and all wait for the slowest.
+    """
     values = load_experiment_config(work_dir)
     config = NerfHeadConfig.from_flat(values | ({"n_rays": n_rays} if n_rays else {}))
     runtime = Runtime.create(config.device, seed=config.seed, amp=config.amp, num_threads=config.num_threads)
@@ -44,7 +49,7 @@ def training_row(work_dir: Path, *, steps: int = 8, n_rays: int = 0) -> Training
     tensors, step = load_model(work_dir, latest_step(work_dir) or 0)
     load_strict(task.model, tensors, str(work_dir))
     task.model.to(runtime.device).train()
-    updater, data = Updater(task, runtime), task.train_dataset(rank=0, world_size=1)
+    updater, data = Updater(task, runtime), task.train_dataset(rank=runtime.rank, world_size=runtime.world_size)
     step_ms, batch_ms = [], []
     for number in range(step, step + steps + 3):
         start = time.perf_counter()
@@ -56,7 +61,8 @@ def training_row(work_dir: Path, *, steps: int = 8, n_rays: int = 0) -> Training
         batch_ms.append(1000 * (middle - start))
         step_ms.append(1000 * (time.perf_counter() - middle))
     return TrainingRow(
-        rays=len(batch["rows"]),
+        processes=runtime.world_size,
+        rays=len(batch["rows"]) * runtime.world_size,
         step_ms=round(statistics.median(step_ms[3:]), 1),
         batch_ms=round(statistics.median(batch_ms[3:]), 1),
         amp=runtime.amp,

@@ -12,9 +12,10 @@ from modules.nerf.model import HeadModel, compose_state
 from modules.nerf.super_resolution import FACTOR, SuperResolution, shrunk
 from modules.pretrained import load_pretrained
 from tasks.base_task import Batch, BatchDataset, OptimizerSpec
+from tasks.nerf.batch import head_alone
 from tasks.nerf.config import NerfSrConfig
 from tasks.nerf.sr_dataset import SrPatchDataset
-from tasks.nerf.task import RayTask, head_alone
+from tasks.nerf.task import RayTask
 from utils.data import paths
 
 _BORDER = 3 * FACTOR

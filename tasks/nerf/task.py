@@ -19,9 +19,11 @@ from modules.nerf.precision import full_precision
 from modules.nerf.sampling import camera_rays
 from modules.pretrained import load_pretrained
 from tasks.base_task import Batch, BatchDataset, Media, OptimizerSpec, Task, TaskConfig
+from tasks.nerf.batch import first_square, head_alone, thin_rays
 from tasks.nerf.config import NerfHeadConfig, NerfTorsoConfig, RayConfig
 from tasks.nerf.dataset import FrameDataset, HeadRayDataset, TorsoRayDataset, lip_patch, open_person
 from tasks.nerf.validation import comparison, frame_metrics
+from utils.commons import distributed
 from utils.data import paths
 from utils.data.person_store import PersonStore
 from utils.geometry.cameras import Intrinsics
@@ -129,6 +131,7 @@ class NerfHeadTask(RayTask):
     def before_step(self, step: int, progress: float) -> None:
         if step and step % self.config.update_extra_interval == 0:
             decay = _WARMUP_DECAY if progress < _WARMUP_PROGRESS else self.config.occupancy_decay
+            distributed.maximum(self.head.occupancy.weight)  # each rank has seen other rays
             self.head.occupancy.update(decay, thin=progress >= _SETTLED)
         self._poses_move = progress >= _POSE_START
         late = progress >= _PATCH_START and step >= self.config.fog_steps
@@ -267,29 +270,6 @@ class NerfTorsoTask(RayTask):
 
     def target(self, batch: Batch) -> Tensor:
         return batch["gt"]
-
-
-def head_alone(batch: Batch) -> Tensor:
-    """Return the true colors [...,3] without torso: the picture, also in the soft border of hair, else the background.
-
-    The head laid over background or torso then gives the true picture again.
-    """
-    head, torso = batch["masks"].unbind(dim=-1)
-    hidden = torch.where(head > 0, torso, 1.0)
-    return torch.lerp(batch["gt"], batch["background"], hidden[..., None])
-
-
-def first_square(pixels: Tensor, num_frames: int, side: int) -> Tensor:
-    """Return the first ``side``² pixels of each frame as squares [F,side,side,3], of pixels [F*n,3]."""
-    return pixels.view(num_frames, -1, 3)[:, : side**2].view(num_frames, side, side, 3)
-
-
-def thin_rays(batch: Batch, stride: int) -> Batch:
-    """Return the batch with every ``stride``-th ray of each frame."""
-    frames = len(batch["c2w"])
-    per_frame = len(batch["rows"]) // frames
-    keep = torch.arange(len(batch["rows"]), device=batch["rows"].device).view(frames, per_frame)[:, ::stride].flatten()
-    return {key: value[keep] if len(value) == frames * per_frame else value for key, value in batch.items()}
 
 
 def typical_torso_layer(store: PersonStore, poses: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ def test_the_report_shows_what_was_measured_and_only_that() -> None:
     results = {"video_id": "tim", "machine": machine, "draw": draw}
     assert "| cpp | fast | 256 | 20.0 | 50.0 | 7 | state 2.0 | - |" in report(results)
     assert "training" not in report(results)
-    training = {"vanilla_seconds_512": 1600, "rays_per_second": 9, "rays": 8, "step_ms": 1, "batch_ms": 1, "amp": "off"}
-    text = report(results | {"training": training | {"peak_memory_gb": 2.0}})
+    training = {"rays_per_second": 9, "rays": 8, "step_ms": 1, "batch_ms": 1, "amp": "off", "processes": 2}
+    text = report(results | {"training": training | {"peak_memory_gb": 2.0}, "vanilla": {"seconds_512": 1600}})
     assert "| 20000 |" in text, "1600 s / 4 over 20 ms"
     assert "training: 9 rays/s" in text
     assert "draw 0.5, training 2.0" in text
@@ -27,7 +27,7 @@ def test_the_report_shows_what_was_measured_and_only_that() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tim", "--parts", "draw,dream"], "'dream' is none of draw, landmarks, video, training"),
+        (["tim", "--parts", "draw,dream"], "'dream' is none of draw, landmarks, video, training, vanilla"),
         (["tim", "--tiers", "slow"], "'slow' is none of full, fast, preview"),
         (["tim", "--sizes", "256,0"], "sizes must be whole numbers of 32 to 4096 pixels, got '256,0'"),
     ],

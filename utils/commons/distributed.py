@@ -86,6 +86,12 @@ def any_rank(flag: bool, device: torch.device) -> bool:
     return bool(tensor.item())
 
 
+def maximum(tensor: Tensor) -> None:
+    """Replace a tensor by the largest values of all ranks, element by element."""
+    if is_distributed():
+        dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
+
+
 def mean(tensor: Tensor) -> Tensor:
     """Return the mean over the ranks; not finite if it is not on any."""
     if not is_distributed():

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from modules.nerf.renderers.frame_renderer import FrameRenderer
+from tasks.nerf.batch import head_alone, thin_rays
 from tasks.nerf.config import NerfHeadConfig, NerfTorsoConfig
 from tasks.nerf.dataset import lip_patch, rarity
-from tasks.nerf.task import NerfHeadTask, NerfTorsoTask, head_alone, thin_rays
+from tasks.nerf.task import NerfHeadTask, NerfTorsoTask
 from tasks.run import prepare
 from tasks.trainer import train
 from tests.support.tiny_person import write_tiny_person
