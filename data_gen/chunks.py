@@ -87,7 +87,7 @@ def run_chunks(
                 write(*span, temporary)
         return span[1] - span[0]
 
-    with _one_opencv_thread(), ThreadPoolExecutor(threads) as pool:
+    with one_opencv_thread(), ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(make, span, path) for span, path in zip(spans, paths, strict=True)]
         try:
             for _ in progress((frame for future in futures for frame in range(future.result())), total=num_frames):
@@ -98,9 +98,10 @@ def run_chunks(
 
 
 @contextlib.contextmanager
-def _one_opencv_thread() -> Iterator[None]:
+def one_opencv_thread() -> Iterator[None]:
+    """Keep OpenCV to one thread inside the block, where several threads of our own call it."""
     before = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # the chunks already use all cores
+    cv2.setNumThreads(1)
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_gen.chunks import load_arrays, run_chunks, save_arrays
+from data_gen.chunks import load_arrays, one_opencv_thread, run_chunks, save_arrays
 from data_gen.stages import Progress
 from data_gen.videos.config import ProcessConfig
 from modules.face.appearance import HeadAppearance, expression_codes
@@ -78,9 +78,11 @@ def _align(
     used = np.arange(0, len(valid), step)
     frames = [frame for frame, usable in zip(read_clip(video, step=step), valid[used], strict=True) if usable]
     used = used[valid[used]]
-    face.learn(frames, rotation[used], translation[used])
-    some = [face.align(*item) for item in zip(frames, rotation[used], translation[used], strict=True)]
-    head.learn(frames, some, codes[used])
+    threads = num_threads(config.num_workers)
+    with one_opencv_thread():
+        face.learn(frames, rotation[used], translation[used], threads=threads)
+        some = [face.align(*item) for item in zip(frames, rotation[used], translation[used], strict=True)]
+        head.learn(frames, some, codes[used], threads=threads)
     names = [part.name for part in fields(Alignment)]
 
     def align(start: int, stop: int, path: Path) -> None:
@@ -91,7 +93,6 @@ def _align(
         aligned = [head.align(frame, face.align(frame, turn, shift), code) for frame, turn, shift, code in given]
         save_arrays(path, {name: np.array([getattr(one, name) for one in aligned]) for name in names})
 
-    threads = num_threads(config.num_workers)
     found = load_arrays(run_chunks(out_dir, len(valid), align, threads=threads, progress=progress))
     return [Alignment(**{name: found[name][index] for name in names}) for index in range(len(valid))]
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from modules.face.landmarks68 import CHIN, FACE_OVAL
 from modules.face.photometric import Alignment, fast_blur
-from modules.face.pose_solver import pose_jacobian, project_camera
+from modules.face.pose_solver import gradient_by_point, gradient_by_pose, project_camera
+from utils.commons.threads import ordered_map
 from utils.geometry.cameras import Intrinsics
 from utils.geometry.rotations import matrix_from_vector, mean_rotation
 
@@ -62,7 +63,9 @@ class HeadAppearance:
         self._looks = np.zeros((0, 0))
         self._noise = np.zeros(0)
 
-    def learn(self, frames: Iterable[np.ndarray], found: list[Alignment], codes: np.ndarray) -> None:
+    def learn(
+        self, frames: Iterable[np.ndarray], found: list[Alignment], codes: np.ndarray, *, threads: int = 1
+    ) -> None:
         """Find depth and looks from some RGB frames, their poses and expression codes [n,1+C].
 
         Frames that did not look like the face are left out; where few remain, nothing is learnt.
@@ -75,9 +78,9 @@ class HeadAppearance:
         if len(good) < _FEWEST_FRAMES:
             return
         for _ in range(_ROUNDS):
-            self._sweep(pictures, found, codes)
-            found = [self._align(*item) for item in zip(pictures, found, codes, strict=True)]
-        self._sweep(pictures, found, codes)
+            self._sweep(pictures, found, codes, threads)
+            found = list(ordered_map(self._align_one, zip(pictures, found, codes, strict=True), threads))
+        self._sweep(pictures, found, codes, threads)
 
     def align(self, frame: np.ndarray, found: Alignment, code: np.ndarray) -> Alignment:
         """Return the pose of an RGB frame at which it looks most as expected, near the pose found before.
@@ -109,7 +112,7 @@ class HeadAppearance:
         inside = np.asarray(cv2.fillConvexPoly(np.zeros(grid.shape[:2], np.uint8), hull, (1,))) > 0
         return grid + middle, inside, turn
 
-    def _sweep(self, pictures: list[np.ndarray], found: list[Alignment], codes: np.ndarray) -> None:
+    def _sweep(self, pictures: list[np.ndarray], found: list[Alignment], codes: np.ndarray, threads: int) -> None:
         """Set the places' depths, looks and noise from frames whose poses are about right."""
         grid, inside, turn = self._places(found)
         flat = grid[inside]
@@ -118,11 +121,12 @@ class HeadAppearance:
         middle = float((self._shape @ turn.T)[[CHIN, *FACE_OVAL], 2].mean()) + 0.04
         depths = middle + _DEPTHS_M
         still = replace(found[0], rotation=turn, translation=np.mean([one.translation for one in found], axis=0))
-        costs = []
-        for depth in depths:
+
+        def cost_at(depth: float) -> np.ndarray:
             points = np.column_stack([flat, np.full(len(flat), depth)]) @ turn
-            costs.append(_averaged(self._rest(pictures, found, points, codes, fitting), inside))
-        cost = np.stack(costs)
+            return _averaged(self._rest(pictures, found, points, codes, fitting), inside)
+
+        cost = np.stack(list(ordered_map(cost_at, depths, threads)))
         depth = _smoothed(_lowest(depths, cost), inside)
         points = np.column_stack([flat, depth]) @ turn
         unmoved = _averaged(self._rest(pictures, [still] * len(found), points, codes, fitting), inside)
@@ -156,6 +160,9 @@ class HeadAppearance:
         where = (project_camera(camera, self.intrinsics) - 0.5).astype(np.float32)[None]
         return cv2.remap(picture, where, np.empty(0), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)[0]
 
+    def _align_one(self, item: tuple[np.ndarray, Alignment, np.ndarray]) -> Alignment:
+        return self._align(*item)
+
     def _align(self, picture: np.ndarray, given: Alignment, code: np.ndarray) -> Alignment:
         if len(self._points) < _FEWEST_PLACES or given.correlation < _LEAST_CORRELATION:
             return given
@@ -167,11 +174,10 @@ class HeadAppearance:
         for _ in range(_ITERATIONS):
             turned = self._points @ (matrix_from_vector(moved[:3]) @ given.rotation).T
             camera = turned + given.translation + moved[3:]
-            sample = self._sample(planes, camera).astype(np.float64)
-            by_pose = pose_jacobian(camera, turned, self.intrinsics.focal)
-            rows = (sample[:, None, 1:] @ by_pose)[:, 0]
-            correlation = self._correlation(sample[:, 0], expected)
-            step, information = self._step(sample[:, 0], expected, rows, given.information, moved)
+            sample = self._sample(planes, camera).T.astype(np.float64)
+            rows = gradient_by_pose(gradient_by_point(sample[1:], camera, self.intrinsics.focal), turned)
+            correlation = self._correlation(sample[0], expected)
+            step, information = self._step(sample[0], expected, rows, given.information, moved)
             moved = moved + step
         if not correlation >= _LEAST_CORRELATION:  # no number either
             return given
@@ -192,11 +198,11 @@ class HeadAppearance:
         apart = (residual - np.median(residual)) / self._noise
         spread = max(1.4826 * float(np.median(np.abs(apart))), _LEAST_SPREAD)
         weights = _INDEPENDENT / (self._noise * spread * (1 + (apart / (2 * spread)) ** 2)) ** 2
-        rows = np.column_stack([by_pose, -expected, np.ones(len(value))])
-        weighted = rows * weights[:, None]
-        normal = weighted.T @ rows
+        rows = np.concatenate([by_pose, -expected[None], np.ones((1, len(value)))])
+        weighted = rows * weights
+        normal = weighted @ rows.T
         normal[:6, :6] += prior
-        right = -weighted.T @ (apart * self._noise)
+        right = -weighted @ (apart * self._noise)
         right[:6] -= prior @ moved
         free = normal[:6, :6] - normal[:6, 6:] @ np.linalg.solve(normal[6:, 6:], normal[6:, :6])
         return np.linalg.solve(normal, right)[:6], free

@@ -18,8 +18,9 @@ from scipy.interpolate import LinearNDInterpolator
 
 from modules.face.face_modes import expression_modes, identity_modes
 from modules.face.landmarks68 import FACE_OVAL, LEFT_EYE, RIGHT_EYE, SUBNASALE
-from modules.face.pose_solver import Poses, point_jacobian, pose_jacobian, project_camera
+from modules.face.pose_solver import Poses, gradient_by_point, gradient_by_pose, pose_jacobian, project_camera
 from modules.face.surface_fit import FrameSystem, shared_step
+from utils.commons.threads import ordered_map
 from utils.geometry.cameras import Intrinsics
 from utils.geometry.rotations import matrix_from_vector, vector_from_matrix
 
@@ -72,18 +73,21 @@ class PhotometricAligner:
         self.intrinsics = intrinsics
         self.points = surface_points(shape)
         self.modes = expression_modes(shape, self.points, _MODES)
+        self._modes_by_axis = [_by_axis(self.modes[:, ::stride]) for stride in _STRIDES]
         self.identity = identity_modes(shape, self.points, _IDENTITY_MODES)
         self._scale = intrinsics.height / 512
         self._textures: list[np.ndarray] = []
 
-    def learn(self, frames: Iterable[np.ndarray], rotation: np.ndarray, translation: np.ndarray) -> None:
+    def learn(
+        self, frames: Iterable[np.ndarray], rotation: np.ndarray, translation: np.ndarray, *, threads: int = 1
+    ) -> None:
         """Find surface and texture from some RGB frames with poses [N,3,3] and [N,3]."""
         given = found = [self._unmoved(*pose, 0.0) for pose in zip(rotation, translation, strict=True)]
         bands = [self._bands(frame, one.rotation, one.translation) for frame, one in zip(frames, found, strict=True)]
         identity = np.zeros(len(self.identity))
         for number in range(_TEXTURE_ROUNDS + _SHAPE_ROUNDS):
             self._textures = self._mean_textures(bands, found)
-            found = [self._align(band, one.rotation, one.translation) for band, one in zip(bands, given, strict=True)]
+            found = list(ordered_map(self._align_given, zip(bands, given, strict=True), threads))
             if number >= _TEXTURE_ROUNDS - 1:
                 identity = self._reshape(bands, found, given, identity)
         self._textures = self._mean_textures(bands, found)
@@ -103,17 +107,17 @@ class PhotometricAligner:
 
     def _system(self, bands: list[Band], found: Alignment, given: Alignment, texture: np.ndarray) -> FrameSystem:
         """Return what the finest band of a frame says about its own unknowns and the identity."""
-        turned = (self.points + np.tensordot(found.expression, self.modes, 1)) @ found.rotation.T
-        both = np.concatenate([self.modes, self.identity]) @ found.rotation.T
-        value, rows = self._rows(bands[-1], texture, turned, found.translation, both)
+        surface = self.points + np.tensordot(found.expression, self.modes, 1)
+        both = _by_axis(np.concatenate([self.modes, self.identity]))
+        value, rows = self._rows(bands[-1], texture, surface, found.rotation, found.translation, both)
         residual, weights, gain = self._compared(value, texture, -found.translation[2])
         own = np.r_[: 6 + len(self.modes), -2:0]
         prior = np.zeros((len(own), len(own)))
         prior[:-2, :-2] = self._prior(given.rotation, given.translation)
         turn = vector_from_matrix((found.rotation @ given.rotation.T)[None])[0]
         moved = np.concatenate([turn, found.translation - given.translation, found.expression, np.zeros(2)])
-        shared = rows[:, 6 + len(self.modes) : -2]
-        return FrameSystem(residual, weights, rows[:, own], shared, gain, prior, moved)
+        shared = rows[6 + len(self.modes) : -2]
+        return FrameSystem(residual, weights, rows[own].T, shared.T, gain, prior, moved)
 
     def align(self, frame: np.ndarray, rotation: np.ndarray, translation: np.ndarray) -> Alignment:
         """Return the pose at which one RGB frame fits the texture best, near the pose given."""
@@ -136,11 +140,11 @@ class PhotometricAligner:
         return cv2.merge([value, dx, dy])
 
     def _sample(self, band: Band, camera: np.ndarray) -> np.ndarray:
-        """Return value and gradients [N,3] at the projections of ``camera`` [N,3]."""
+        """Return value and gradients [3,N] at the projections of ``camera`` [N,3]."""
         pixels = project_camera(camera, self.intrinsics) - band.corner - 0.5  # a pixel's centre lies at +.5
         where = pixels.astype(np.float32)[None]
         sampled = cv2.remap(band.picture, where, np.empty(0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return sampled[0].astype(np.float64)
+        return sampled[0].T.astype(np.float64)
 
     def _mean_textures(self, bands: list[list[Band]], found: list[Alignment]) -> list[np.ndarray]:
         return [self._mean_texture(bands, found, level) for level in range(len(_BANDS_AT_512))]
@@ -149,7 +153,7 @@ class PhotometricAligner:
         rows = []
         for band, one in zip(bands, found, strict=True):
             surface = self.points + np.tensordot(one.expression, self.modes, 1)
-            values = self._sample(band[level], surface @ one.rotation.T + one.translation)[:, 0]
+            values = self._sample(band[level], surface @ one.rotation.T + one.translation)[0]
             rows.append((values - values.mean()) / max(float(values.std()), 1e-6))
         return np.median(rows, axis=0)
 
@@ -158,17 +162,22 @@ class PhotometricAligner:
         information = self._prior(rotation, translation)[:6, :6]
         return Alignment(rotation, translation, information, np.zeros(len(self.modes)), correlation)
 
+    def _align_given(self, item: tuple[list[Band], Alignment]) -> Alignment:
+        bands, given = item
+        return self._align(bands, given.rotation, given.translation)
+
     def _align(self, bands: list[Band], rotation: np.ndarray, translation: np.ndarray) -> Alignment:
         prior = self._prior(rotation, translation)
         moved = np.zeros(len(prior))
         information, correlation = prior, 0.0
         for level, (band, iterations) in enumerate(zip(bands, _ITERATIONS, strict=True)):
             part = slice(None, None, _STRIDES[level])
-            points, modes, texture = self.points[part], self.modes[:, part], self._textures[level][part]
+            points, texture = self.points[part], self._textures[level][part]
+            by_axis = self._modes_by_axis[level]
             for _ in range(iterations):
                 turn = matrix_from_vector(moved[:3]) @ rotation
-                turned = (points + np.tensordot(moved[6:], modes, 1)) @ turn.T
-                sample, rows = self._rows(band, texture, turned, translation + moved[3:6], modes @ turn.T)
+                surface = points + np.tensordot(moved[6:], by_axis, (0, 1)).T
+                sample, rows = self._rows(band, texture, surface, turn, translation + moved[3:6], by_axis)
                 step, information, correlation = self._step(sample, texture, rows, prior, moved, -translation[2])
                 moved = moved + step
         if not correlation >= _MIN_CORRELATION:  # no number either
@@ -188,18 +197,27 @@ class PhotometricAligner:
         return prior
 
     def _rows(
-        self, band: Band, texture: np.ndarray, turned: np.ndarray, translation: np.ndarray, modes: np.ndarray
+        self,
+        band: Band,
+        texture: np.ndarray,
+        surface: np.ndarray,
+        turn: np.ndarray,
+        translation: np.ndarray,
+        modes: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the values [N] seen and their derivatives [N,6+K+2] by pose, modes (turned), gain and level."""
+        """Return the values [N] seen and their derivatives [6+K+2,N] by pose, modes [3,K,N], gain and level."""
+        turned = surface @ turn.T
         camera = turned + translation
         sample = self._sample(band, camera)
-        gradient = sample[:, None, 1:]
-        by_point = gradient @ point_jacobian(camera, self.intrinsics.focal)
-        rows = np.empty((len(camera), 6 + len(modes) + 2))
-        rows[:, :6] = (gradient @ pose_jacobian(camera, turned, self.intrinsics.focal))[:, 0]
-        rows[:, 6:-2] = np.einsum("nc,knc->nk", by_point[:, 0], modes)
-        rows[:, -2], rows[:, -1] = -texture, 1.0
-        return sample[:, 0], rows
+        by_point = gradient_by_point(sample[1:], camera, self.intrinsics.focal)
+        rows = np.empty((6 + modes.shape[1] + 2, len(camera)))
+        rows[:6] = gradient_by_pose(by_point, turned)
+        x, y, z = turn.T @ by_point
+        rows[6:-2] = modes[0] * x
+        rows[6:-2] += modes[1] * y
+        rows[6:-2] += modes[2] * z
+        rows[-2], rows[-1] = -texture, 1.0
+        return sample[0], rows
 
     def _step(
         self,
@@ -212,10 +230,10 @@ class PhotometricAligner:
     ) -> tuple[np.ndarray, np.ndarray, float]:
         """Return a Gauss-Newton step [6+K], the information [6,6] of the pose after it, and the correlation before."""
         residual, weights, gain = self._compared(value, texture, distance)
-        weighted = rows * weights[:, None]
-        normal = weighted.T @ rows
+        weighted = rows * weights
+        normal = weighted @ rows.T
         normal[:-2, :-2] += prior
-        right = -weighted.T @ residual
+        right = -weighted @ residual
         right[:-2] -= prior @ moved
         free = normal[:6, :6] - normal[:6, 6:] @ np.linalg.solve(normal[6:, 6:], normal[6:, :6])
         correlation = gain * float(np.linalg.norm(texture)) / max(float(np.linalg.norm(value)), 1e-6)
@@ -232,6 +250,11 @@ class PhotometricAligner:
         apart_px = _SPACING_M * self.intrinsics.focal / distance
         independent = min(1.0, (apart_px / (_BLUR_AT_512 * self._scale)) ** 2)  # closer neighbours say the same
         return residual, independent / (spread * (1 + (residual / (2 * spread)) ** 2)) ** 2, gain
+
+
+def _by_axis(modes: np.ndarray) -> np.ndarray:
+    """Return displacements [K,N,3] as [3,K,N], whose rows are read one after the other."""
+    return np.ascontiguousarray(np.moveaxis(modes, -1, 0))
 
 
 def joined(alignments: Sequence[Alignment], valid: np.ndarray) -> tuple[Poses, np.ndarray]:

@@ -73,6 +73,31 @@ def pose_jacobian(camera: np.ndarray, turned: np.ndarray, focal: float) -> np.nd
     return jacobian
 
 
+def gradient_by_point(gradient: np.ndarray, camera: np.ndarray, focal: float) -> np.ndarray:
+    """Return the derivative [3,N] of what a picture shows by the points [N,3] in camera coordinates.
+
+    Args:
+        gradient: Of the picture, by column and row, at the points' pixels, [2,N].
+        camera: R x + t, [N,3].
+        focal: In pixels.
+    """
+    x, y, z = camera.T
+    across, up = gradient * (focal / -z)
+    return np.stack([across, -up, (across * x - up * y) / -z])
+
+
+def gradient_by_pose(by_point: np.ndarray, turned: np.ndarray) -> np.ndarray:
+    """Return the derivative [6,N] by a small turn (applied after R) and a shift, of that by the points [3,N].
+
+    Args:
+        by_point: From :func:`gradient_by_point`.
+        turned: R x, [N,3].
+    """
+    x, y, z = turned.T
+    gx, gy, gz = by_point
+    return np.stack([y * gz - z * gy, z * gx - x * gz, x * gy - y * gx, gx, gy, gz])
+
+
 def refine_poses(
     poses: Poses,
     shape: np.ndarray,
