@@ -36,7 +36,7 @@ class RenderConfig(Config):
     """A ray ends at the sample behind which less light than this passes; that sample takes the rest."""
     wave_size: int = Field(16, ge=1)
     """Samples of a ray evaluated together."""
-    tile_rays: int = Field(16384, ge=1)
+    tile_rays: int = Field(32768, ge=1)
     """Rays of a frame rendered together; a bound on memory."""
 
 
