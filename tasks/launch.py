@@ -55,7 +55,7 @@ def companions(processes: int, arguments: Sequence[str]) -> Iterator[None]:
         "MASTER_PORT": str(_free_port()),
         "OMP_NUM_THREADS": str(threads),
     }
-    os.environ.update(shared | {"RANK": "0", "LOCAL_RANK": "0"})
+    os.environ.update(_over_loopback() | shared | {"RANK": "0", "LOCAL_RANK": "0"})
     torch.set_num_threads(threads)
     with contextlib.ExitStack() as stack:
         outputs = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(1, processes)]
@@ -91,6 +91,12 @@ def _watch(other: subprocess.Popen[bytes], output: IO[bytes], leaving: threading
     sys.stderr.write(f"error: one of the training's processes ended with code {code}:\n{text}\n")
     sys.stderr.flush()
     os._exit(USER_ERROR)
+
+
+def _over_loopback() -> dict[str, str]:
+    """Return what keeps gloo on this machine: by itself it asks what the machine's name stands for, often unknown."""
+    names = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
+    return {"GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", names[0])} if names else {}
 
 
 def _free_port() -> int:
