@@ -28,9 +28,11 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("pairing", ["drawn", "all"])
-def test_training_separates_shifted_from_aligned_windows_of_unseen_clips(pairing: str) -> None:
-    config = sync_config(sync_pairing=pairing, max_updates=100, val_check_interval=100, num_sanity_val_steps=0)
+@pytest.mark.parametrize(
+    "choice", [{}, {"sync_pairing": "all"}, {"sync_pairing": "all", "syncnet_embedding": "frames"}], ids=str
+)
+def test_training_separates_shifted_from_aligned_windows_of_unseen_clips(choice: dict[str, str]) -> None:
+    config = sync_config(**choice, max_updates=100, val_check_interval=100, num_sanity_val_steps=0)
     work_dir = run(SyncNetTask, config, "tiny/syncnet")
     model, _, _ = load_pretrained(SyncNet, work_dir)
     data = SyncValidation(config, win=9)  # type: ignore[arg-type]
@@ -41,8 +43,12 @@ def test_training_separates_shifted_from_aligned_windows_of_unseen_clips(pairing
 
 
 @pytest.mark.parametrize("pairing", ["drawn", "all"])
-def test_resume_equals_the_uninterrupted_run_bit_by_bit(pairing: str, tmp_path: Path) -> None:
-    assert_resume_is_exact(SyncNetTask, sync_config(max_updates=10, sync_pairing=pairing, speech_noise=0.1), tmp_path)
+@pytest.mark.parametrize("embedding", ["average", "frames"])
+def test_resume_equals_the_uninterrupted_run_bit_by_bit(pairing: str, embedding: str, tmp_path: Path) -> None:
+    config = sync_config(
+        max_updates=10, sync_pairing=pairing, syncnet_embedding=embedding, syncnet_dropout=0.1, speech_noise=0.1
+    )
+    assert_resume_is_exact(SyncNetTask, config, tmp_path)
 
 
 def test_batches_depend_on_step_seed_and_rank_alone() -> None:
