@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from data_gen.corpus.clips import clip_arrays
+from data_gen.corpus.config import CorpusConfig
 from modules.audio import build_speech_encoder
 from modules.audio.synthetic_speech import synthesize
 from modules.audio2motion.model import Audio2MotionVAE
@@ -13,6 +15,7 @@ from modules.audio2motion.windowed import infer_windowed
 from modules.pretrained import load_pretrained
 from modules.syncnet.model import SyncNet
 from modules.syncnet.shift_curve import shift_curve
+from tests.support.real_data import real_clip
 from utils.data.paths import CODE_ROOT, under_work_root
 
 
@@ -46,4 +49,17 @@ def test_syncnet_hears_when_the_lips_are_shifted(spoken: tuple[torch.Tensor, tor
     net, _, _ = load_pretrained(SyncNet, under_work_root("generic/syncnet"))
     assert isinstance(net, SyncNet)
     with torch.inference_mode():
-        assert shift_curve(net, speech[0], motion, net.config.sync_win_frames).accuracy() > 0.8
+        assert shift_curve(net, speech[0], motion, net.config.sync_win_frames).accuracy() > 0.95
+
+
+def test_syncnet_places_the_lips_of_a_person_it_never_saw_and_not_those_of_another_time() -> None:
+    clip = clip_arrays(real_clip("video/obama_oval_20s_sync.mp4"), CorpusConfig(speech_encoder="moonshine+mel"))
+    motion = torch.from_numpy((clip["lm3d"] - clip["lm3d"].mean(axis=0)).reshape(len(clip["lm3d"]), -1))
+    speech = torch.from_numpy(clip["speech"].astype(np.float32))
+    net, _, _ = load_pretrained(SyncNet, under_work_root("generic/syncnet"))
+    assert isinstance(net, SyncNet)
+    with torch.inference_mode():
+        own, other = (shift_curve(net, sound, motion, 25) for sound in (speech, speech.roll(len(speech) // 2, dims=0)))
+    assert own.accuracy() > 0.95
+    assert abs(own.best_shift()) <= 1
+    assert other.accuracy() < 0.65
