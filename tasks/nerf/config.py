@@ -97,14 +97,11 @@ class NerfSrConfig(RayConfig, SuperResolutionConfig):
     head_ckpt_steps: int = Field(0, ge=0)
     """Checkpoint of the head; 0 = the newest."""
     sr_frames: int = Field(64, ge=1)
-    """Training frames the head is drawn in, half of them evenly over the footage, half with the most unusual eyes and
-    lips; they are kept in memory."""
+    """Training frames the head is drawn in, evenly over the footage; they are kept in memory."""
     sr_patch: int = Field(32, ge=9)
     """Side of a training patch, in pixels of the small picture."""
     sr_batch: int = Field(16, ge=1)
     """Patches of a step."""
-    sr_face_percent: float = Field(0.5, ge=0, le=1)
-    """Share of the patches about lips and eyes."""
     lambda_alpha: float = Field(0.1, ge=0)
     """Weight of the difference between opacity and head mask."""
     lambda_edges: float = Field(0.01, ge=0)

@@ -11,7 +11,7 @@ from torch import Tensor
 from modules.nerf.super_resolution import FACTOR
 from tasks.base_task import Batch, BatchDataset
 from tasks.nerf.config import NerfSrConfig
-from tasks.nerf.dataset import rarity, read_pictures
+from tasks.nerf.dataset import read_pictures
 from utils.commons.runtime import seeded_generator
 from utils.data.person_store import PersonStore
 
@@ -26,7 +26,9 @@ class SrPatchDataset(BatchDataset):
 
     def __init__(self, store: PersonStore, config: NerfSrConfig, draw: DrawSmall, *, rank: int) -> None:
         self.store, self.config, self.draw, self.rank = store, config, draw, rank
-        self.frames = frames_to_learn(store, config)
+        frames = store.indices("train")
+        number = min(config.sr_frames, len(frames))
+        self.frames = frames[np.linspace(0, len(frames) - 1, number).astype(int)]
         self.background = torch.from_numpy(store.background.copy())
         self._small: dict[int, Tensor] = {}
 
@@ -48,9 +50,6 @@ class SrPatchDataset(BatchDataset):
         seen = (small[3] > 0).nonzero()
         centers = seen if len(seen) else torch.zeros(1, 2, dtype=torch.long)
         picked = centers[torch.randint(len(centers), (number,), generator=generator)]
-        boxes = [self.store.lip_rect[frame], self.store.eye_rect[frame]]
-        for place in range(round(self.config.sr_face_percent * number)):
-            picked[place] = place_in(boxes[place % 2], generator) // FACTOR
         most = torch.tensor([length - side for length in lengths])
         corners = torch.minimum((picked - side // 2).clamp(min=0), most)
         return [self._patch(small, pictures, int(row), int(column), side) for row, column in corners.tolist()]
@@ -60,21 +59,3 @@ class SrPatchDataset(BatchDataset):
         top, left, large = FACTOR * row, FACTOR * column, FACTOR * side
         cuts = {key: value[top : top + large, left : left + large].float() / 255 for key, value in pictures.items()}
         return {**cuts, "small": small[:, row : row + side, column : column + side]}
-
-
-def frames_to_learn(store: PersonStore, config: NerfSrConfig) -> np.ndarray:
-    """Return training frames: half of them evenly over the footage, half those with the most unusual eyes and lips."""
-    frames = store.indices("train")
-    number = min(config.sr_frames, len(frames))
-    weights = rarity(np.asarray(store.lm3d)[frames], 1.0).numpy()
-    rare = np.argsort(-weights, kind="stable")[: number // 2]
-    common = np.setdiff1d(np.arange(len(frames)), rare)
-    even = common[np.linspace(0, len(common) - 1, number - len(rare)).astype(int)]
-    return np.sort(frames[np.concatenate([rare, even])])
-
-
-def place_in(box: np.ndarray, generator: torch.Generator) -> Tensor:
-    """Return a row and a column [2] in a box x, y, w, h."""
-    x, y, w, h = (int(value) for value in box)
-    share = torch.rand(2, generator=generator)
-    return (torch.tensor([y, x]) + share * torch.tensor([h, w])).long()

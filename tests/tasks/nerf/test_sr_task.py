@@ -9,7 +9,6 @@ import torch
 from modules.nerf.renderers.frame_renderer import FrameRenderer
 from modules.nerf.super_resolution import enlarge
 from tasks.nerf.config import NerfSrConfig
-from tasks.nerf.sr_dataset import frames_to_learn, place_in
 from tasks.nerf.sr_task import NerfSrTask
 from tasks.run import prepare
 from tasks.trainer import train
@@ -77,24 +76,3 @@ def test_the_fast_tier_renders_with_the_network() -> None:
     errors = {tier: np.abs(pictures[tier] - pictures["full"]).mean() for tier in pictures}
     assert 0 < errors["fast"] < 20
     assert 0 < errors["preview"] < 20
-
-
-def test_a_blink_is_among_the_frames_learnt_from(tmp_path: Path) -> None:
-    write_tiny_person(tmp_path / "anna", num_frames=60, size=32)
-    lm3d = np.load(tmp_path / "anna" / "lm3d.npy")
-    lm3d[:, [37, 38, 43, 44], 1] = lm3d[:, [41, 40, 47, 46], 1] + 1.0
-    lm3d[17, [37, 38, 43, 44], 1] -= 1.0
-    np.save(tmp_path / "anna" / "lm3d.npy", lm3d)
-    store = PersonStore(tmp_path / "anna")
-    for number in (2, 3, 8):
-        frames = frames_to_learn(store, NerfSrConfig(sr_frames=number))
-        assert len(set(frames.tolist())) == number
-        assert 17 in frames
-    train = store.indices("train")
-    assert frames_to_learn(store, NerfSrConfig(sr_frames=999)).tolist() == train.tolist()
-
-
-def test_places_fill_their_box_and_stay_in_it() -> None:
-    generator = torch.Generator().manual_seed(0)
-    places = torch.stack([place_in(np.array([5, 9, 2, 3]), generator) for _ in range(200)])
-    assert {tuple(place) for place in places.tolist()} == {(row, column) for row in (9, 10, 11) for column in (5, 6)}
