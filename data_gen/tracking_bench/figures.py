@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from utils.geometry.rotations import angle_between, mean_rotation, vector_from_matrix, world_to_camera_from_c2w
-from utils.metrics.lipsync import lip_opening
+from utils.metrics.lipsync import lip_opening, mouth_height
 
 RIGID = (*range(27, 36), 36, 39, 42, 45)
 """Landmarks that no expression moves: the nose and the corners of the eyes."""
@@ -38,10 +38,12 @@ def pose_errors(c2w: np.ndarray, true_c2w: np.ndarray) -> dict[str, float]:
 
 
 def mouth_figures(lm3d: np.ndarray, true_lm3d: np.ndarray) -> dict[str, float]:
-    """Return how the opening of the mouth in pose-free landmarks [T,68,3] goes with the true one."""
+    """Return how the opening of the mouth (inner lips) and its height (outer ones) in pose-free landmarks [T,68,3] go
+    with the true ones."""
     opening, true_opening = lip_opening(lm3d), lip_opening(true_lm3d)
     return {
         "opening_corr": float(np.corrcoef(opening, true_opening)[0, 1]),
+        "height_corr": float(np.corrcoef(mouth_height(lm3d), mouth_height(true_lm3d))[0, 1]),
         "opening_amplitude": float(opening.std() / true_opening.std()),
     }
 
