@@ -23,6 +23,8 @@ from utils.commons.machine import usable_cores
 from utils.commons.schema import ConfigError
 
 _SHOWN_BYTES = 2000
+_GRACE_SECONDS = 5.0
+"""What stops all processes (a signal, a loss that is no number) stops some of them a little earlier."""
 
 
 def is_launched() -> bool:
@@ -83,7 +85,7 @@ def companions(processes: int, arguments: Sequence[str]) -> Iterator[None]:
 def _watch(other: subprocess.Popen[bytes], output: IO[bytes], leaving: threading.Event) -> None:
     """End this process if another one ends in failure while it is still needed."""
     code = other.wait()
-    if code == 0 or leaving.is_set():
+    if code == 0 or leaving.wait(_GRACE_SECONDS):
         return
     size = output.seek(0, os.SEEK_END)
     output.seek(max(0, size - _SHOWN_BYTES))

@@ -77,6 +77,14 @@ def test_nobody_waits_for_a_process_that_failed(tmp_path: Path, failing: str, to
     assert "this one is broken" in done.stderr
 
 
+def test_a_process_that_leaves_a_little_earlier_is_no_failure(tmp_path: Path) -> None:
+    script = tmp_path / "early.py"
+    text = SCRIPT.format(root=str(CODE_ROOT), failing="1").replace("time.sleep(60)", "time.sleep(2)")
+    script.write_text(text.replace('"this one is broken"', "128"), encoding="utf-8")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=50)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_torchrun_and_processes_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
     with pytest.raises(ConfigError, match="nproc_per_node"), companions(2, []):
