@@ -20,7 +20,7 @@ if __name__ == "__main__":
     tune_process()
 
 from modules.nerf.super_resolution import TIERS
-from tasks.launch import companions
+from tasks.launch import companions, process_count
 from utils.commons import distributed
 from utils.commons.cli import run_main
 from utils.commons.experiment import short
@@ -185,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=10.0, help="speech in video and landmarks (here 0 = all)")
     parser.add_argument("--audio", type=Path, help="speech; default data/raw/val_wavs/demo.wav")
     parser.add_argument("--n_rays", type=int, default=0, help="rays of a training step; 0 = as trained")
-    parser.add_argument("--processes", type=int, choices=range(1, 65), metavar="N", default=1, help="that train")
+    parser.add_argument("--processes", type=process_count, metavar="N", default=1, help="that train")
     parser.add_argument("--parts", type=_some_of(PARTS), default=",".join(PARTS), help="what to measure")
     parser.add_argument("--hparams", action="append", default=[], help="overrides of the inference configuration")
     parser.add_argument("--save", type=Path, help=argparse.SUPPRESS)

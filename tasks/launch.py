@@ -6,6 +6,7 @@ an error under its own report. Two processes of one thread do half as much again
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import socket
@@ -25,6 +26,13 @@ from utils.commons.schema import ConfigError
 _SHOWN_BYTES = 2000
 _GRACE_SECONDS = 5.0
 """What stops all processes (a signal, a loss that is no number) stops some of them a little earlier."""
+
+
+def process_count(text: str) -> int:
+    """Return the number that a command line's ``--processes`` names."""
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got {text!r}")
+    return int(text)
 
 
 def is_launched() -> bool:

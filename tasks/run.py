@@ -18,7 +18,7 @@ import os
 from collections.abc import Sequence
 
 from tasks.base_task import Task, TaskConfig, load_task_class
-from tasks.launch import companions
+from tasks.launch import companions, process_count
 from tasks.trainer import train
 from utils.commons import checkpoint, distributed
 from utils.commons.cli import run_main
@@ -45,9 +45,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--processes",
-        type=int,
+        type=process_count,
         default=1,
-        choices=range(1, 257),
         metavar="N",
         help="processes on this machine that share every step; 2 on a CPU; for GPUs rather torchrun",
     )

@@ -88,10 +88,11 @@ def test_an_unfit_python_is_named(checkout: Path, tmp_path: Path) -> None:
     assert done.stderr.startswith("error: Python 3.11 or 3.12 is needed, found Python 3.9.2")
 
 
+@pytest.mark.parametrize("script", ["train_nerf.sh", "bench.sh"])
 @pytest.mark.parametrize("processes", ["0", "two", "-1"])
-def test_a_wrong_number_of_processes_is_named(processes: str) -> None:
+def test_a_wrong_number_of_processes_is_named(script: str, processes: str) -> None:
     done = subprocess.run(
-        ["bash", "scripts/train_nerf.sh", "anna"],
+        ["bash", f"scripts/{script}", "anna"],
         cwd=CODE_ROOT,
         env={**os.environ, "PROCESSES": processes},
         capture_output=True,

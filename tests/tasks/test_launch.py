@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tasks import run
 from tasks.launch import companions
 from tests.support.tiny_person import write_tiny_person
 from utils.commons.checkpoint import latest_step, load_model
@@ -25,6 +26,7 @@ HEAD = {
 SCRIPT = """
 import os, sys, time
 sys.path.insert(0, {root!r})
+from tasks import run
 from tasks.launch import companions
 with companions(2 if "--processes" not in sys.argv else 1, []):
     if os.environ["RANK"] == {failing!r}:
@@ -83,6 +85,13 @@ def test_a_process_that_leaves_a_little_earlier_is_no_failure(tmp_path: Path) ->
     script.write_text(text.replace('"this one is broken"', "128"), encoding="utf-8")
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=50)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "two", "1.5"])
+def test_a_wrong_number_of_processes_is_named(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run.parse_arguments([f"--processes={number}"])
+    assert f"argument --processes: must be a whole number of 1 or more, got '{number}'" in capsys.readouterr().err
 
 
 def test_torchrun_and_processes_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
