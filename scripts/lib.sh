@@ -87,12 +87,13 @@ ensure_environment() {
     touch "$stamp"
 }
 
-# Print how many processes are to share a training step: PROCESSES, or 2 where there are cores for them and no GPU.
+# Print how many processes are to share a training step: PROCESSES, or 2 where there are cores for them and no GPU. Presets
+# with a published number of steps keep their steps as they are: each process adds rays to it.
 training_processes() {
     local processes=${PROCESSES:-}
     if [[ -z $processes ]]; then
         processes=1
-        if (($(nproc) > 1)) && [[ -z $(compgen -G '/dev/nvidia[0-9]*') ]]; then processes=2; fi
+        if [[ ${PRESET:-quick} == quick ]] && (($(nproc) > 1)) && [[ -z $(compgen -G '/dev/nvidia[0-9]*') ]]; then processes=2; fi
     fi
     [[ $processes =~ ^[1-9][0-9]*$ ]] || geneface_error "PROCESSES is a number of 1 or more, found '$processes'" || return
     echo "$processes"

@@ -2,8 +2,8 @@
 # Train a person's renderer: head, torso, and what enlarges heads in the fast tier.
 # usage: bash scripts/train_nerf.sh <video_id> [extra tasks/run.py options]
 # PRESET=quick|full|geneface
-# PROCESSES=<n>: so many processes share every step, each with rays of its own. Default: 2 on a CPU, where two processes of
-# half the threads do half as much again as one; 1 with a GPU, where one for each GPU is right.
+# PROCESSES=<n>: so many processes share every step, each with rays of its own. Default: 2 on a CPU (quick preset), where two
+# processes of half the threads do half as much again as one; else 1. With GPUs one for each is right.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/lib.sh

@@ -19,7 +19,7 @@ class RayConfig(TaskConfig):
     video_id: str = ""
     """The person: ``data/binary/videos/<video_id>``."""
     n_rays: int = Field(8192, ge=1)
-    """Rays in a step."""
+    """Rays in a step, of each process where several share it."""
     frames_per_step: int = Field(8, ge=1)
     """Frames these rays come from."""
     frame_stay_steps: int = Field(4, ge=1)

@@ -101,3 +101,23 @@ def test_a_wrong_number_of_processes_is_named(script: str, processes: str) -> No
     )
     assert done.returncode == 2
     assert done.stderr == f"error: PROCESSES is a number of 1 or more, found '{processes}'\n"
+
+
+@pytest.mark.skipif(
+    bool(list(Path("/dev").glob("nvidia[0-9]*"))), reason="a GPU is there: one process whatever the cores"
+)
+@pytest.mark.parametrize(
+    ("cores", "setting", "expected"),
+    [
+        (2, {}, "2"),
+        (1, {}, "1"),
+        (2, {"PRESET": "geneface"}, "1"),
+        (2, {"PRESET": "full"}, "1"),
+        (1, {"PRESET": "full", "PROCESSES": "3"}, "3"),
+    ],
+)
+def test_two_processes_train_where_two_cores_are_and_no_published_schedule(
+    checkout: Path, cores: int, setting: dict[str, str], expected: str
+) -> None:
+    done = bash(f"nproc() {{ echo {cores}; }}; training_processes", checkout, **setting)
+    assert done.stdout == f"{expected}\n"
